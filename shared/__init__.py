@@ -1,0 +1,1 @@
+"""What all services stand on: contracts, messaging, store, web, observability. Never imports a service."""

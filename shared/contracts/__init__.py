@@ -1,0 +1,1 @@
+"""The messages that services and integrators exchange: one module per publisher, versioned."""

@@ -1,0 +1,1 @@
+"""How messages travel: topology, consuming, outbox relay, retries, dead letters, replay."""

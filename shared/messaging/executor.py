@@ -1,0 +1,148 @@
+"""Carries out one message: once in effect, whoever brings it (broker, page, background job)."""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from shared.contracts.base import Command, Envelope, Message, Reply
+from shared.contracts.problems import Conflict, Invalid, Refused
+from shared.messaging.keyed import KeyedLock
+from shared.store.errors import Stale
+from shared.store.port import Document, Store
+from shared.store.work import INBOX, Applied, Pending, Work, remember
+
+type Handler = Callable[[Any, Work], Awaitable[BaseModel | None]]
+"""`async def verb_object(message, work) -> result`: load, decide, save."""
+
+RACES = 200
+"""How often a lost race is retried from the load before it counts as a fault."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a message ended: the reply, and whether it had been handled before."""
+
+    reply: Reply
+    duplicate: bool = False
+
+
+class Executor:
+    """Runs handlers in units of work: deduplicates by inbox id, retries lost races, keeps the order of each key."""
+
+    def __init__(
+        self,
+        store: Store,
+        service: str,
+        relay: Callable[[Sequence[Pending]], None] = lambda pending: None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.store = store
+        self.service = service
+        self.clock = clock
+        self._relay = relay
+        self._keys = KeyedLock()
+
+    async def run(
+        self, envelope: Envelope, model: type[Message], handler: Handler, *, inbox_id: str = "", sender: str = ""
+    ) -> Outcome:
+        """Validate, then handle once. A refusal becomes the reply; faults of store or handler are raised.
+
+        `inbox_id` names the message among all that the service handles (queue and message id).
+        """
+        try:
+            message = model.model_validate(envelope.data)
+        except ValidationError as error:
+            raise Invalid.of(error) from None
+        async with self._keys.hold(order_key(envelope, message)):
+            return await self._once(envelope, message, handler, inbox_id or envelope.id, sender)
+
+    async def execute(
+        self, command: Command, handler: Handler, *, id: str, source: str, correlation: str | None = None
+    ) -> Reply:
+        """Carry out a command that comes from within the process: a page or a job."""
+        envelope = Envelope(
+            id=id, source=source, type=command.type(), data=command.model_dump(mode="json"), correlationid=correlation
+        )
+        return (await self.run(envelope, type(command), handler, inbox_id=f"{source}:{id}", sender=self.service)).reply
+
+    async def act(
+        self,
+        id: str,
+        work_on: Callable[[Work], Awaitable[BaseModel | None]],
+        *,
+        type: str = "job",
+        correlation: str | None = None,
+    ) -> Reply:
+        """Carry out a background step as a unit of work of its own; `id` names it, so that again changes nothing."""
+        envelope = Envelope(id=id, source=f"/{self.service}/jobs", type=type, data={}, correlationid=correlation)
+
+        async def handler(_: Any, work: Work) -> BaseModel | None:
+            return await work_on(work)
+
+        return (await self._once(envelope, None, handler, f"job:{id}", self.service)).reply
+
+    async def _once(
+        self, envelope: Envelope, message: Message | None, handler: Handler, inbox_id: str, sender: str
+    ) -> Outcome:
+        digest = _digest(envelope)
+        seen = await self.store.get(INBOX, inbox_id)
+        if seen is not None:
+            return _again(seen, digest)
+        for race in range(RACES):
+            work = Work(self.store, self.service, envelope, self.clock(), sender=sender, inbox_id=inbox_id)
+            try:
+                return await self._attempt(work, message, handler, digest)
+            except Applied as before:
+                await remember(self.store, [before.entry])
+                return _again(before.entry, digest)
+            except Stale:
+                await asyncio.sleep(random.uniform(0, min(0.001 * 2**race, 0.1)))
+            finally:
+                self._relay(work.pending)
+        raise Stale(f"{envelope.type} {envelope.id}: lost {RACES} races for its aggregate")
+
+    async def _attempt(self, work: Work, message: Message | None, handler: Handler, digest: str) -> Outcome:
+        try:
+            reply = Reply.done(await handler(message, work))
+        except Refused as refusal:
+            reply = Reply.refused(refusal.problem())
+            await remember(self.store, [self._entry(work, reply, digest)])
+            return Outcome(reply)
+        await work.commit(self._entry(work, reply, digest))
+        return Outcome(reply)
+
+    def _entry(self, work: Work, reply: Reply, digest: str) -> Document:
+        return {"id": work.inbox_id, "reply": reply.to_json().decode(), "digest": digest, "at": work.now}
+
+
+def order_key(envelope: Envelope, message: Message) -> str:
+    """What messages are kept in order by: the command's key field, else the subject, else nothing but itself."""
+    key = getattr(message, message.key) if isinstance(message, Command) and message.key else envelope.subject
+    return f"{key}" if key else f"message {envelope.id}"
+
+
+def _digest(envelope: Envelope) -> str:
+    return hashlib.sha256(
+        Envelope(
+            id="-",
+            source="-",
+            type=envelope.type,
+            time=datetime.min.replace(tzinfo=UTC),
+            data=dict(sorted(envelope.data.items())),
+        ).to_json()
+    ).hexdigest()
+
+
+def _again(entry: Document, digest: str) -> Outcome:
+    if entry["digest"] != digest:
+        reused = Conflict(
+            "this message id was used before for a message with other content: give every message its own id"
+        )
+        return Outcome(Reply.refused(reused.problem()), duplicate=True)
+    return Outcome(Reply.model_validate_json(entry["reply"]), duplicate=True)

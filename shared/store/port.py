@@ -1,0 +1,223 @@
+"""The vocabulary of every store. No other code knows a driver; what MongoDB does is what counts.
+
+A document is a JSON-like dict with `_id` (str) and `version` (int); values may also be UTC datetimes (kept to the
+millisecond, given back aware) and bytes; integers fit 64 bits; tuples come back as lists.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from shared.store.errors import Undeclared
+
+Document = dict[str, Any]
+
+PENDING = "pending_since"
+"""When a document got something to relay: set by writes that push, unset by the trim that empties the lists."""
+
+PENDING_LISTS = ("outbox", "applied", "beside")
+"""The reserved arrays of an aggregate's document; each element is a dict with an `id`."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """Fields in order, dots for nested ones. Unique: documents that lack one of the fields, or hold null, are free.
+
+    The last field may be an array: then each element is indexed (for `Has`).
+    """
+
+    fields: tuple[str, ...]
+    unique: bool = False
+
+    @property
+    def name(self) -> str:
+        """The fields joined by `+`."""
+        return "+".join(self.fields)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A named set of documents with its indexes. An index on `pending_since` and the ones on `_id` come by themselves."""
+
+    name: str
+    indexes: tuple[Index, ...] = field(default=())
+
+    @property
+    def all_indexes(self) -> tuple[Index, ...]:
+        """The declared ones and the one that the outbox sweep uses."""
+        return (*self.indexes, Index((PENDING,)))
+
+
+@dataclass(frozen=True)
+class In:
+    """The field equals one of the values."""
+
+    values: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Has:
+    """The array field holds the value."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Between:
+    """The field is of the bounds' type and within them; None leaves a side open, at least one is given."""
+
+    at_least: Any = None
+    above: Any = None
+    at_most: Any = None
+    below: Any = None
+
+
+Where = Mapping[str, Any]
+"""Field -> In, Has, Between, or a plain value that it equals (None: null or missing). All must hold."""
+
+
+@dataclass(frozen=True)
+class Put:
+    """A keyed write: the document is inserted, or its fields set where the stored version is lower."""
+
+    id: str
+    fields: Document
+    push: Mapping[str, Sequence[Document]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trim:
+    """Elements to take out of a document's reserved arrays, by their ids."""
+
+    id: str
+    pull: Mapping[str, Sequence[str]]
+
+
+class Store(Protocol):
+    """A service's own store. Every method raises Unavailable when it cannot be reached.
+
+    A write that returned is durable: it survives kill -9 of the process and of the store.
+    """
+
+    async def open(self, collections: Sequence[Collection]) -> None:
+        """Connect and create what indexes are missing; existing documents come into new indexes.
+
+        From then on a collection is known by its name: the declaration given here counts in every later call.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections and files."""
+
+    async def ping(self) -> None:
+        """Return if the store answers and can write; else Unavailable."""
+
+    async def insert(self, collection: Collection, document: Document) -> None:
+        """Add one document. Duplicate where the id or a unique key is taken."""
+
+    async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[str]:
+        """Add many, unordered: those whose id or key is taken are left out and do not stop the rest; their ids are returned."""
+
+    async def get(self, collection: Collection, id: str) -> Document | None:
+        """One document by id."""
+
+    async def get_many(self, collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
+        """Those of the ids that exist."""
+
+    async def find(
+        self,
+        collection: Collection,
+        where: Where,
+        *,
+        order: str | None = None,
+        after: Document | None = None,
+        limit: int = 100,
+    ) -> list[Document]:
+        """Documents that fit, by `order` (a field, `-` in front for descending), ties by `_id` ascending; without order
+        by `_id`. `after` is the last document of the page before. Undeclared where no index serves the query.
+        """
+
+    async def save(
+        self, collection: Collection, id: str, fields: Document, *, version: int, push: Mapping[str, Sequence[Document]]
+    ) -> None:
+        """Set the fields and append to the arrays in one write, if the stored version is `version`. `fields` carries the
+        new version. Stale where the document is missing or at another version, Duplicate where a unique key is taken.
+        """
+
+    async def put(self, collection: Collection, puts: Sequence[Put]) -> list[bool]:
+        """Keyed writes in bulk; for each, whether it took effect. A taken unique key counts as no effect."""
+
+    async def trim(self, collection: Collection, trims: Sequence[Trim]) -> None:
+        """Take elements out of reserved arrays; where all of them are empty then, unset `pending_since`. No version change."""
+
+    async def update(
+        self,
+        collection: Collection,
+        where: Where,
+        *,
+        set: Document | None = None,
+        increment: Mapping[str, int | float] | None = None,
+    ) -> Document | None:
+        """Set and increment one document that fits `where` (a missing number counts as 0); the document after it, or None.
+
+        `where` names `_id` or is served by an index; with `_id` further conditions may stand on any field.
+        """
+
+    async def claim(
+        self, collection: Collection, where: Where, *, due: str, now: datetime, until: datetime, by: str, limit: int
+    ) -> list[Document]:
+        """Take up to `limit` documents that fit and whose datetime `due` is not after `now`, earliest first: each gets
+        `due` = `until` and `claimed_by` = `by` in one conditional write, so that nobody else gets it before `until`.
+        The documents are returned as they are after the write. Served by an index over the where fields, then `due`.
+        """
+
+    async def count(self, collection: Collection, where: Where) -> int:
+        """How many fit."""
+
+    async def tally(self, collection: Collection, field: str, where: Where) -> dict[Any, int]:
+        """Value of the field -> how many that fit have it."""
+
+    async def delete(self, collection: Collection, where: Where) -> int:
+        """Remove what fits (`_id` or an indexed condition); how many were removed."""
+
+    async def write_file(self, name: str, content: bytes, metadata: Document) -> None:
+        """Keep a file whole under a name; one that was there is replaced at once or not at all."""
+
+    async def read_file(self, name: str) -> tuple[bytes, Document] | None:
+        """A file's content and metadata."""
+
+    async def delete_file(self, name: str) -> bool:
+        """Remove a file; whether it was there."""
+
+    async def explain(self, collection: Collection, where: Where, order: str | None = None) -> str:
+        """The query plan of `find` as text that names the index used."""
+
+    def everything(self, collection: Collection) -> AsyncIterator[Document]:
+        """All documents by `_id`, in pages: for backup, comparison and migration."""
+
+
+def serving_index(collection: Collection, where: Where, order: str | None = None) -> Index | None:
+    """The index that serves a query, None where `_id` does. Undeclared where there is none.
+
+    Conditions other than Between come first in the index, in any order; then the field of Between or order.
+    """
+    ordered = (order or "").removeprefix("-")
+    last = {f for f, c in where.items() if isinstance(c, Between)} | (
+        {ordered} if ordered not in ("", "_id") else set()
+    )
+    first = {f for f in where if f not in last}
+    if first <= {"_id"} and last <= {"_id"}:
+        return None
+    for index in collection.all_indexes:
+        if (
+            len(last) <= 1
+            and set(index.fields[: len(first)]) == first
+            and index.fields[len(first) :][: len(last)] == tuple(last)
+        ):
+            return index
+    if "_id" in where:
+        return None
+    raise Undeclared(
+        f"{collection.name}: no declared index serves {sorted(first)} then {sorted(last)}; "
+        f"declared: {[i.name for i in collection.all_indexes]}"
+    )

@@ -1,0 +1,202 @@
+"""The unit of work of one message: what its handler loads, decides and saves.
+
+The state, the events not yet sent, the documents beside it and the ids of messages lately applied stand in one
+document and are written by one conditional write (DESIGN §5). What is done after that write can be done again from
+the document alone: by this process, by the next message of the same aggregate, or by the sweep after a crash.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shared.contracts.aggregate import Aggregate
+from shared.contracts.base import Envelope, Event, derived_id
+from shared.store.errors import Duplicate, Stale
+from shared.store.port import PENDING, Collection, Document, Index, Put, Store, Where
+from shared.store.repository import Repository
+
+INBOX = Collection("inbox", indexes=(Index(("at",)),))
+"""Messages that were handled: `_id` is queue and message id; holds the reply, the digest of the message and when."""
+
+
+class Applied(Exception):
+    """The message was applied before; `entry` is what its first time left (reply and digest)."""
+
+    def __init__(self, entry: Document) -> None:
+        super().__init__(f"{entry['id']} was applied before")
+        self.entry = entry
+
+
+@dataclass
+class Pending:
+    """What a written document still has to tell: for the relay."""
+
+    collection: str
+    id: str
+    outbox: list[Document] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
+    applied: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Staged:
+    repository: Repository[Any]
+    aggregate: Aggregate
+    outbox: list[Document]
+    beside: list[Document]
+
+
+class Work:
+    """One message's unit of work. Handlers get it; they call `get`, `find`, `put` and at most one `save`."""
+
+    def __init__(
+        self, store: Store, service: str, message: Envelope, now: datetime, *, sender: str = "", inbox_id: str = ""
+    ) -> None:
+        self.store = store
+        self.service = service
+        self.message = message
+        self.now = now
+        self.sender = sender
+        self.inbox_id = inbox_id or message.id
+        self.pending: list[Pending] = []
+        self._staged: _Staged | None = None
+
+    def new_id(self, *parts: object) -> str:
+        """An id that is the same when the same message is handled again; parts tell several apart."""
+        return derived_id(self.service, self.inbox_id, *parts)
+
+    async def get[A: Aggregate](self, repository: Repository[A], id: str) -> A | None:
+        """An aggregate by id. What its document still owes to documents beside it is written first."""
+        document = await self.store.get(repository.collection, id)
+        if document is None:
+            return None
+        for entry in document.get("applied", ()):
+            if entry["id"] == self.inbox_id:
+                raise Applied(entry)
+        await write_beside(self.store, document.get("beside", ()))
+        return repository.to_aggregate(document)
+
+    async def find[A: Aggregate](
+        self,
+        repository: Repository[A],
+        where: Where,
+        *,
+        order: str | None = None,
+        after: A | None = None,
+        limit: int = 100,
+    ) -> list[A]:
+        """Aggregates that fit, in order; `after` is the last of the page before. See `Store.find`."""
+        last = {"_id": after.id, **after.model_dump(mode="python", exclude={"id"})} if after else None
+        found = await self.store.find(repository.collection, where, order=order, after=last, limit=limit)
+        return [repository.to_aggregate(document) for document in found]
+
+    async def put[A: Aggregate](self, repository: Repository[A], *writes: A | tuple[A, Sequence[Event]]) -> list[bool]:
+        """Write at once, keyed: an aggregate is inserted, or replaced where the stored version is lower than its own.
+
+        For what may be done again without harm: copies of other services' data at their version, documents whose id
+        comes from `new_id`. Events go out only if the write took effect. Returns for each whether it did.
+        """
+        puts, pendings = [], []
+        for write in writes:
+            aggregate, events = write if isinstance(write, tuple) else (write, ())
+            outbox = self._envelopes(events, {aggregate.id: aggregate.version}, aggregate.version)
+            fields = repository.to_fields(aggregate, aggregate.version) | ({PENDING: self.now} if outbox else {})
+            puts.append(Put(aggregate.id, fields, {"outbox": outbox}))
+            pendings.append(Pending(repository.name, aggregate.id, outbox))
+        done = await self.store.put(repository.collection, puts) if puts else []
+        self.pending += [p for p, took in zip(pendings, done, strict=True) if took and p.outbox]
+        return done
+
+    def save[A: Aggregate, B: Aggregate](
+        self,
+        repository: Repository[A],
+        aggregate: A,
+        events: Sequence[Event] = (),
+        *,
+        beside: Sequence[tuple[Repository[B], B]] = (),
+    ) -> None:
+        """Stage the one conditional write: the aggregate (as loaded, version unchanged; 0 when new), its events, and
+        documents beside it that follow from it. It happens after the handler returned; if somebody else was faster the
+        handler runs again from the start. A conflict of ids or unique keys counts as that too.
+        """
+        if self._staged is not None:
+            raise RuntimeError("a message saves one aggregate; write others with put, or beside it")
+        versions = {b.id: b.version + 1 for _, b in beside}
+        outbox = self._envelopes(events, versions, aggregate.version + 1)
+        writes = [
+            {
+                "id": self.new_id("beside", b.id, b.version),
+                "collection": r.name,
+                "_id": b.id,
+                "fields": r.to_fields(b, b.version + 1),
+            }
+            for r, b in beside
+        ]
+        self._staged = _Staged(repository, aggregate, outbox, writes)
+
+    async def commit(self, entry: Document) -> None:
+        """Do the staged write with the inbox entry in it, then what follows from it. Stale: run the handler again."""
+        if self._staged is None:
+            await self._remember([entry])
+            return
+        staged, self._staged = self._staged, None
+        await self._write(staged, entry)
+        self.pending.append(
+            Pending(
+                staged.repository.name,
+                staged.aggregate.id,
+                staged.outbox,
+                [b["id"] for b in staged.beside],
+                [entry["id"]],
+            )
+        )
+        await write_beside(self.store, staged.beside)
+        await self._remember([entry])
+
+    async def _write(self, staged: _Staged, entry: Document) -> None:
+        aggregate, collection = staged.aggregate, staged.repository.collection
+        fields = staged.repository.to_fields(aggregate, aggregate.version + 1) | {PENDING: self.now}
+        push = {"outbox": staged.outbox, "applied": [entry], "beside": staged.beside}
+        try:
+            if aggregate.version == 0:
+                await self.store.insert(collection, {"_id": aggregate.id, **fields, **push})
+            else:
+                await self.store.save(collection, aggregate.id, fields, version=aggregate.version, push=push)
+        except Duplicate as taken:
+            raise Stale(str(taken)) from taken
+
+    async def _remember(self, entries: Sequence[Document]) -> None:
+        await remember(self.store, entries)
+
+    def _envelopes(self, events: Sequence[Event], versions: Mapping[str, int], version: int) -> list[Document]:
+        return [self._envelope(event, versions.get(event.subject, version)) for event in events]
+
+    def _envelope(self, event: Event, version: int) -> Document:
+        return Envelope(
+            id=self.new_id(event.type(), event.subject, version),
+            source=f"/{self.service}",
+            type=event.type(),
+            subject=event.subject,
+            time=self.now,
+            data=event.model_dump(mode="json"),
+            aggregateversion=version,
+            correlationid=self.message.correlationid or self.message.id,
+            causationid=self.message.id,
+            traceparent=self.message.traceparent,
+        ).model_dump(mode="json", exclude_none=True)
+
+
+async def write_beside(store: Store, entries: Sequence[Document]) -> None:
+    """Write the documents that stand beside an aggregate; doing it again changes nothing."""
+    by_collection: dict[str, list[Put]] = {}
+    for entry in entries:
+        by_collection.setdefault(entry["collection"], []).append(Put(entry["_id"], entry["fields"]))
+    for name, puts in by_collection.items():
+        await store.put(Collection(name), puts)
+
+
+async def remember(store: Store, entries: Sequence[Document]) -> None:
+    """Keep inbox entries; one that is there stays as it is."""
+    if entries:
+        await store.insert_many(INBOX, [{"_id": e["id"], "version": 1, **e} for e in entries])
