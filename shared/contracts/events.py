@@ -1,6 +1,7 @@
 """What the events service takes and tells: network events, sign-ups, waiting lists."""
 
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
@@ -21,8 +22,13 @@ def _wall_time(value: datetime) -> datetime:
     return value
 
 
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())  # reads hundreds of files
+
+
 def _zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError("is not an IANA time zone name such as Europe/Copenhagen")
     return name
 
@@ -62,8 +68,9 @@ class SignUpResult(BaseModel):
 class AnnounceEvent(Command):
     """Announce a network event on site, online or both. Times are local wall time in `timezone`.
 
-    422 for an end before the start, a local time that never is (clocks go forward), a start in the past,
-    seats on site without a place or online without a link.
+    422 for an end not after the start, a local time that never is (clocks go forward), a start in the past, seats on
+    site without a place or online without a link, a place or a link without seats. A local time that comes twice
+    (clocks go back) means the first of the two.
     """
 
     result = EventRef
@@ -80,7 +87,11 @@ class AnnounceEvent(Command):
 
 
 class SignUp(Command):
-    """Sign a person up. Full: the waiting list, in order of arrival. Signing up again tells how the first stands."""
+    """Sign a person up. Full: the waiting list, in order of arrival. Signing up again tells how the first stands.
+
+    404 for an event that is not there, 409 for one that was called off or has begun, or where the person is signed up
+    for the other kind of seat (cancel that first), 422 for a kind of seat that the event does not have.
+    """
 
     result = SignUpResult
     key = "event_id"
@@ -93,7 +104,10 @@ class SignUp(Command):
 
 
 class CancelSignup(Command):
-    """Give the seat back; the first in the waiting list for the same kind of seat gets it. Again changes nothing."""
+    """Give the seat back; the first in the waiting list for the same kind of seat gets it. Again changes nothing.
+
+    Once the event has begun nobody moves up any more; once it is over 409. Who changes his mind signs up anew.
+    """
 
     result = SignUpResult
 
@@ -101,7 +115,7 @@ class CancelSignup(Command):
 
 
 class CancelEvent(Command):
-    """Call a network event off; every sign-up is cancelled. Again changes nothing."""
+    """Call a network event off; every sign-up is cancelled. Again changes nothing. 409 for one that is over."""
 
     result = EventRef
     key = "event_id"
@@ -118,7 +132,11 @@ class PlaceState(EventPart):
 
 
 class EventDetails(EventPart):
-    """What a participant needs to know about a network event. `sequence` is the calendar's (RFC 5545 SEQUENCE)."""
+    """What a participant needs to know about a network event.
+
+    `sequence` is the calendar's (RFC 5545 SEQUENCE): it grows with every change that a calendar must learn of, and by
+    one when an entry is taken back. It counts for one sign-up; a calendar entry's UID is made of the sign-up's id.
+    """
 
     event_id: Id = Field(examples=["0d5e4c0e-3b0a-5d63-8a53-0f6f0b1b7a01"])
     title: str = Field(examples=["Tilbud og støtte til socialøkonomiske virksomheder"])
@@ -127,10 +145,14 @@ class EventDetails(EventPart):
     timezone: str = Field(examples=["Europe/Copenhagen"])
     place: PlaceState | None = None
     description: str = ""
+    sequence: int = 0
 
 
 class EventAnnounced(Event):
-    """A network event is open for sign-up. The link to join is not told: it goes to those who come online."""
+    """A network event is open for sign-up. The link to join is not told: it goes to those who come online.
+
+    `sign_up_url` is the page where people sign up.
+    """
 
     about = "event_id"
 
@@ -138,10 +160,16 @@ class EventAnnounced(Event):
     details: EventDetails
     capacity_on_site: int = Field(examples=[14])
     capacity_online: int = Field(examples=[4])
+    sign_up_url: str | None = Field(
+        default=None, examples=["https://rummelig.example/arrangementer/0d5e4c0e-3b0a-5d63-8a53-0f6f0b1b7a01"]
+    )
 
 
 class SignupChange(Event, abstract=True):
-    """A sign-up as it now stands. `online_url` is there for those who come online and have a seat."""
+    """A sign-up as it now stands. `online_url` is there for those who come online and have a seat.
+
+    `cancel_url` leads to a page with one button; opening it changes nothing. A cancelled sign-up has none.
+    """
 
     about = "signup_id"
 
