@@ -79,7 +79,9 @@ class AnnounceEvent(Command):
     starts_at: WallTime = Field(examples=["2027-02-09T14:00:00"])
     ends_at: WallTime = Field(examples=["2027-02-09T17:00:00"])
     timezone: Zone = Field(default="Europe/Copenhagen", examples=["Europe/Copenhagen"])
-    place: Place | None = None
+    place: Place | None = Field(
+        default=None, examples=[{"name": "Kulturhuset Terrassen", "address": "Hasselvej 15, 8620 Kjellerup"}]
+    )
     online_url: HttpUrl | None = Field(default=None, examples=["https://moede.example/netvaerk"])
     capacity_on_site: Seats = Field(default=0, examples=[14])
     capacity_online: Seats = Field(default=0, examples=[4])
@@ -143,7 +145,9 @@ class EventDetails(EventPart):
     starts_at: datetime = Field(examples=["2027-02-09T14:00:00"])
     ends_at: datetime = Field(examples=["2027-02-09T17:00:00"])
     timezone: str = Field(examples=["Europe/Copenhagen"])
-    place: PlaceState | None = None
+    place: PlaceState | None = Field(
+        default=None, examples=[{"name": "Kulturhuset Terrassen", "address": "Hasselvej 15, 8620 Kjellerup"}]
+    )
     description: str = ""
     sequence: int = 0
 
