@@ -1,0 +1,134 @@
+"""One service's handlers over a real store, without a broker: what a test sends, and what came of it."""
+
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from shared.contracts.base import Command, Envelope, Event, Message, Reply
+from shared.contracts.problems import Refused
+from shared.messaging.executor import Executor, Handler
+from shared.store.connect import connect
+from shared.store.port import PENDING, Between, Document, Store, Trim
+from shared.store.repository import Repository
+from shared.store.work import INBOX, Pending, remember, write_beside
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+"""The time in tests until they set another."""
+
+
+class Harness:
+    """Stands where the broker's consumers and the relay stand: brings messages, collects the events that come out.
+
+    `now` is the clock and may be set. A fault that a handler raises is raised to the test, as if the process had died
+    there: what it had not relayed stays in its documents until `sweep`.
+    """
+
+    def __init__(
+        self, messages: ModuleType, repositories: Sequence[Repository[Any]], store: Store, context: Any
+    ) -> None:
+        self.service = messages.__name__.split(".")[-2]
+        self.commands: Mapping[type[Command], Handler] = messages.COMMANDS
+        self.consumes: Mapping[type[Event], Handler] = messages.CONSUMES
+        self.repositories = repositories
+        self.store = store
+        self.now = NOW
+        self.events: list[Envelope] = []
+        self._owed: list[Pending] = []
+        self.executor = Executor(store, self.service, relay=self._owed.extend, clock=lambda: self.now, context=context)
+
+    async def send(self, command: Command, id: str | None = None, *, sender: str = "integrator") -> Reply:
+        """Carry out a command as the consumer of `<service>.commands` does."""
+        return await self.send_data(
+            type(command), command.model_dump(mode="json", exclude_unset=True), id, sender=sender
+        )
+
+    async def send_data(
+        self, model: type[Command], data: Document, id: str | None = None, *, sender: str = "integrator"
+    ) -> Reply:
+        """The same with data as it comes off the wire; what is not valid is answered with its problem."""
+        try:
+            return await self._run(self.commands[model], model, data, id, f"{self.service}.commands", sender=sender)
+        except Refused as refusal:
+            return Reply.refused(refusal.problem())
+
+    async def feed(self, event: Event, version: int = 1, id: str | None = None) -> Reply:
+        """Bring another service's event, at a version of its aggregate."""
+        queue, publisher = f"{self.service}.from.{event.service_name}", event.service_name
+        data = event.model_dump(mode="json")
+        return await self._run(
+            self.consumes[type(event)], type(event), data, id, queue, sender=publisher, version=version
+        )
+
+    def told[E: Event](self, model: type[E]) -> list[E]:
+        """The events of one type that came out, in order."""
+        return [model.model_validate(e.data) for e in self.events if e.type == model.type()]
+
+    async def relayed(self) -> None:
+        """Relay what commits left: after `send` and `feed` it has happened; for work that went another way."""
+        owed = list(self._owed)
+        self._owed.clear()
+        for item in owed:
+            self.events += [Envelope.model_validate(e) for e in item.outbox]
+            pull = {"outbox": [e["id"] for e in item.outbox], "beside": item.beside, "applied": item.applied}
+            collection = next(r.collection for r in self.repositories if r.name == item.collection)
+            await self.store.trim(collection, [Trim(item.id, {k: v for k, v in pull.items() if v})])
+
+    async def sweep(self) -> None:
+        """Do what a fault left undone, as the relay's sweep does after a restart."""
+        self._owed.clear()
+        until = self.now + timedelta(days=36_500)
+        for collection in [r.collection for r in self.repositories]:
+            for document in await self.store.find(collection, {PENDING: Between(at_most=until)}, limit=10_000):
+                beside, applied = document.get("beside", []), document.get("applied", [])
+                await write_beside(self.store, beside)
+                await remember(self.store, applied)
+                ids = [e["id"] for e in beside], [e["id"] for e in applied]
+                self._owed.append(Pending(collection.name, document["_id"], document.get("outbox", []), *ids))
+        await self.relayed()
+
+    async def dump(self, *repositories: Repository[Any]) -> dict[str, list[Document]]:
+        """Every document of the given collections (all, if none is given): to compare two stores."""
+        chosen = repositories or self.repositories
+        return {r.name: [d async for d in self.store.everything(r.collection)] for r in chosen}
+
+    async def _run(
+        self,
+        handler: Handler,
+        model: type[Message],
+        data: Document,
+        id: str | None,
+        queue: str,
+        *,
+        sender: str,
+        version: int | None = None,
+    ) -> Reply:
+        id = id or str(uuid.uuid4())
+        envelope = Envelope(
+            id=id, source=f"/{sender}", type=model.type(), time=self.now, data=data, aggregateversion=version
+        )
+        outcome = await self.executor.run(envelope, model, handler, inbox_id=f"{queue}:{id}", sender=sender)
+        await self.relayed()
+        return outcome.reply
+
+
+@asynccontextmanager
+async def harness(
+    messages: ModuleType,
+    repositories: Sequence[Repository[Any]],
+    context: Any = None,
+    *,
+    wrap: Callable[[Store], Store] = lambda store: store,
+) -> AsyncIterator[Harness]:
+    """A harness over a fresh SQLite store of its own. `wrap` may put something between the service and its store."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = connect(f"sqlite:///{Path(folder) / 'store.db'}")
+        await store.open([*(r.collection for r in repositories), INBOX])
+        try:
+            yield Harness(messages, repositories, wrap(store), context)
+        finally:
+            await store.close()
