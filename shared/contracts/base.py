@@ -5,11 +5,20 @@ import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 CONTENT_TYPE = "application/cloudevents+json"
 
-Attribute = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+def _fits_amqp(text: str) -> str:
+    if len(text.encode()) > 255:
+        raise ValueError("must not be longer than 255 bytes in UTF-8: it travels as an AMQP property too")
+    return text
+
+
+Attribute = Annotated[
+    str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$"), AfterValidator(_fits_amqp)
+]
 
 
 class Envelope(BaseModel):

@@ -9,7 +9,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-CODE = re.compile(r"^(\d{8})(?:-(\d))?$")
+CODE = re.compile(r"([0-9]{8})(?:-([0-9]))?")
 STARTER = Path(__file__).with_name("cpv.csv")
 
 
@@ -26,13 +26,13 @@ def check_code(text: str) -> str:
     The check digit follows no published formula, so it is compared where the starter set knows it.
     ValueError for another form, an unknown division, or a check digit that does not belong to the code.
     """
-    found = CODE.match(text.strip())
+    found = CODE.fullmatch(text.strip())
     if not found or found[1][:2] + "000000" not in starter():
         raise ValueError("is not a CPV code: eight digits in a known division, such as 90910000 or 90910000-9")
     code, digit = found[1], found[2]
     known = starter().get(code)
     if digit and known and known[0] != digit:
-        raise ValueError(f"has the wrong check digit: {code}-{known[0]} is meant, or leave the digit out")
+        raise ValueError(f"has the wrong check digit: the digit of this code is {known[0]}; it may be left out")
     return code
 
 
@@ -48,6 +48,6 @@ def related(one: str, other: str) -> bool:
 
 
 def line(code: str) -> list[str]:
-    """The code itself and all above it, nearest first: 90919200 gives 90919200, 90919000, 90910000, 90900000, 90000000."""
+    """The code and all above it, nearest first: 90919200 gives 90919200, 90919000, 90910000, 90900000, 90000000."""
     digits = stem(code)
-    return [digits[:n].ljust(8, "0") for n in range(len(digits), 1, -1) if n == len(digits) or digits[n - 1] != "0"]
+    return [digits[:n].ljust(8, "0") for n in range(len(digits), 1, -1) if n == 2 or digits[n - 1] != "0"]

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from shared.contracts.base import Command, Event
 from shared.contracts.types import Email, EventPart, HttpUrl, Id, Language, Line, Part, Text
@@ -33,7 +33,13 @@ def _zone(name: str) -> str:
     return name
 
 
-WallTime = Annotated[datetime, AfterValidator(_wall_time)]
+LocalTime = Annotated[
+    datetime,
+    WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?$"}),
+]
+"""Local wall time in an event. JSON Schema's date-time would ask for an offset."""
+
+WallTime = Annotated[LocalTime, AfterValidator(_wall_time)]
 """Local wall time without offset; the zone is told apart (ISO 8601)."""
 
 Zone = Annotated[str, AfterValidator(_zone)]
@@ -142,8 +148,8 @@ class EventDetails(EventPart):
 
     event_id: Id = Field(examples=["0d5e4c0e-3b0a-5d63-8a53-0f6f0b1b7a01"])
     title: str = Field(examples=["Tilbud og støtte til socialøkonomiske virksomheder"])
-    starts_at: datetime = Field(examples=["2027-02-09T14:00:00"])
-    ends_at: datetime = Field(examples=["2027-02-09T17:00:00"])
+    starts_at: LocalTime = Field(examples=["2027-02-09T14:00:00"])
+    ends_at: LocalTime = Field(examples=["2027-02-09T17:00:00"])
     timezone: str = Field(examples=["Europe/Copenhagen"])
     place: PlaceState | None = Field(
         default=None, examples=[{"name": "Kulturhuset Terrassen", "address": "Hasselvej 15, 8620 Kjellerup"}]

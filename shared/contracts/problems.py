@@ -47,7 +47,7 @@ class Invalid(Refused):
     def of(cls, error: ValidationError) -> "Invalid":
         """The fields that pydantic found wrong, without repeating the values that were sent."""
         errors = [
-            FieldError(field=".".join(map(str, e["loc"])) or "(message)", message=_said(e["msg"]))
+            FieldError(field=".".join(map(str, e["loc"]))[:200] or "(message)", message=_said(e["msg"]))
             for e in error.errors(include_url=False, include_input=False)
         ]
         return cls("; ".join(f"{e.field}: {e.message}" for e in errors[:5]), errors[:50])

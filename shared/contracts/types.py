@@ -2,18 +2,23 @@
 
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from stdnum.dk import cvr as danish_cvr
 
 from shared.contracts.cpv import check_code
 from shared.contracts.municipalities import MUNICIPALITIES
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
-CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-# Day, month, year, four digits, apart: a Danish person number. Ten digits in a row may be a P-number and pass.
-CPR = re.compile(r"(?<!\d)(0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])\d{2}[- ]\d{4}(?!\d)")
+# C0 and C1 controls, and what turns the writing direction of all that follows (U+202A..E, U+2066..9).
+_UNSEEN = r"\x7f-\x9f\u202a-\u202e\u2066-\u2069"
+CONTROL = re.compile(rf"[\x00-\x1f{_UNSEEN}\u2028\u2029]")
+CONTROL_BUT_LINES = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f{_UNSEEN}]")
+# A Danish person number: day, month, year, then four digits, apart or not. P-numbers are ten digits too, given out from
+# 1000000000 upwards: ten digits in a row that begin with 10 pass.
+_DATE = r"(0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])\d{2}"
+CPR = re.compile(rf"(?<!\d)({_DATE}\s?[-\u2010-\u2015\u2212\s]\s?|(?!10){_DATE})\d{{4}}(?!\d)")
 
 
 def _no_person_number(text: str) -> str:
@@ -25,6 +30,8 @@ def _no_person_number(text: str) -> str:
 def _one_line(text: str) -> str:
     if CONTROL.search(text):
         raise ValueError("must be one line without control characters")
+    if not any(letter.isprintable() and not letter.isspace() for letter in text):
+        raise ValueError("must hold something that can be seen")
     return _no_person_number(text)
 
 
@@ -36,9 +43,10 @@ def _lines(text: str) -> str:
 
 def _email(text: str) -> str:
     try:
-        return validate_email(text.strip(), check_deliverability=False).normalized.casefold()
+        valid = validate_email(text.strip(), check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError as error:
         raise ValueError(f"is not one e-mail address: {error}") from None
+    return _no_person_number(str(valid.ascii_email).lower())
 
 
 def _bare_cvr(value: object) -> object:
@@ -48,7 +56,7 @@ def _bare_cvr(value: object) -> object:
 
 
 def _cvr(text: str) -> str:
-    if not danish_cvr.is_valid(text):
+    if not re.fullmatch(r"[1-9][0-9]{7}", text) or not danish_cvr.is_valid(text):
         raise ValueError("is not a CVR number: eight digits, the first not 0, whose weighted sum is divisible by 11")
     return text
 
@@ -59,23 +67,60 @@ def _municipality(code: str) -> str:
     return code
 
 
+def _http_url(text: str) -> str:
+    try:
+        host, _ = urlsplit(text).hostname, urlsplit(text).port
+    except ValueError:
+        host = None
+    if not host or not any(map(str.isalnum, host)) or CONTROL.search(text):
+        raise ValueError("is not an http or https address such as https://genbrug.example/om-os")
+    return _no_person_number(text)
+
+
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_one_line)]
 """One line of text for people, 1 to 200 characters, no control characters, nothing like a CPR number."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20_000), AfterValidator(_lines)]
-"""Text of several lines, at most 20,000 characters."""
+"""Text of several lines, at most 20,000 characters, nothing like a CPR number."""
 
-Email = Annotated[str, StringConstraints(max_length=254), AfterValidator(_email)]
-"""Exactly one address (RFC 5321), no display name; compared and kept in lower case."""
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254),
+    AfterValidator(_email),
+    Field(description="One e-mail address without display name.", json_schema_extra={"format": "email"}),
+]
+"""Exactly one address (RFC 5321), no display name; compared and kept in lower case.
 
-Cvr = Annotated[str, BeforeValidator(_bare_cvr), AfterValidator(_cvr)]
+What stands before the @ is ASCII (few mail servers take more, RFC 6531); a domain such as blåbær.example is kept in
+its ASCII form (IDNA), so that whoever sends a mail need not know of it.
+"""
+
+Cvr = Annotated[
+    str,
+    BeforeValidator(_bare_cvr),
+    AfterValidator(_cvr),
+    Field(description="CVR number: eight digits with a valid check sum; blanks, dots, dashes and DK are taken off."),
+]
 """A company's number in the Central Business Register: blanks, dots, dashes and a leading DK are taken off."""
 
-Municipality = Annotated[str, AfterValidator(_municipality)]
+Municipality = Annotated[
+    str,
+    AfterValidator(_municipality),
+    Field(
+        description="Four-digit municipality code of Statistics Denmark.", json_schema_extra={"pattern": "^[0-9]{4}$"}
+    ),
+]
 """Four-digit municipality code of Statistics Denmark."""
 
-Cpv = Annotated[str, AfterValidator(check_code)]
-"""Common Procurement Vocabulary code (regulation (EC) 213/2008): eight digits, the check digit optional; kept as eight."""
+Cpv = Annotated[
+    str,
+    AfterValidator(check_code),
+    Field(
+        description="CPV code, with or without its check digit.",
+        json_schema_extra={"pattern": "^[0-9]{8}(-[0-9])?$"},
+    ),
+]
+"""Common Procurement Vocabulary code (regulation (EC) 213/2008): eight digits, check digit optional; kept as eight."""
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,100}$")]
 """An aggregate's id as a service gave it."""
@@ -86,10 +131,12 @@ Language = Literal["da", "en"]
 HttpUrl = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, max_length=2000, pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+(/[^\s<>\"\\\x00-\x1f]*)?$"
+        strip_whitespace=True, max_length=2000, pattern=r"^https?://[\p{L}\p{N}.\-\[\]:]+([/?#][^\s<>\"\\\x00-\x1f]*)?$"
     ),
+    AfterValidator(_http_url),
+    WithJsonSchema({"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2000}),
 ]
-"""An absolute http or https address, kept as given."""
+"""An absolute http or https address without user and password, kept as given."""
 
 
 class Part(BaseModel):
@@ -102,8 +149,3 @@ class EventPart(BaseModel):
     """A part of an event: unknown fields are ignored, so that a newer publisher is understood."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-def example_field(example: object, **more: object) -> object:  # a Field whose example goes into docs and golden files
-    """A required field with one example."""
-    return Field(examples=[example], **more)  # type: ignore[call-overload]
