@@ -39,28 +39,38 @@ class Executor:
         self,
         store: Store,
         service: str,
-        relay: Callable[[Sequence[Pending]], None] = lambda pending: None,
+        relay: Callable[[Sequence[Pending]], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        context: Any = None,
     ) -> None:
         self.store = store
         self.service = service
         self.clock = clock
+        self.context = context
         self._relay = relay
         self._keys = KeyedLock()
 
     async def run(
-        self, envelope: Envelope, model: type[Message], handler: Handler, *, inbox_id: str = "", sender: str = ""
+        self,
+        envelope: Envelope,
+        model: type[Message],
+        handler: Handler,
+        *,
+        inbox_id: str = "",
+        sender: str = "",
+        remember_refusal: bool = True,
     ) -> Outcome:
         """Validate, then handle once. A refusal becomes the reply; faults of store or handler are raised.
 
-        `inbox_id` names the message among all that the service handles (queue and message id).
+        `inbox_id` names the message among all that the service handles (queue and message id). A refusal that is told to
+        somebody is remembered as the reply to this id; one that becomes a dead letter is not, so that it can be replayed.
         """
         try:
             message = model.model_validate(envelope.data)
         except ValidationError as error:
             raise Invalid.of(error) from None
         async with self._keys.hold(order_key(envelope, message)):
-            return await self._once(envelope, message, handler, inbox_id or envelope.id, sender)
+            return await self._once(envelope, message, handler, inbox_id or envelope.id, sender, remember_refusal)
 
     async def execute(
         self, command: Command, handler: Handler, *, id: str, source: str, correlation: str | None = None
@@ -88,33 +98,57 @@ class Executor:
         return (await self._once(envelope, None, handler, f"job:{id}", self.service)).reply
 
     async def _once(
-        self, envelope: Envelope, message: Message | None, handler: Handler, inbox_id: str, sender: str
+        self,
+        envelope: Envelope,
+        message: Message | None,
+        handler: Handler,
+        inbox_id: str,
+        sender: str,
+        remember_refusal: bool = True,
     ) -> Outcome:
         digest = _digest(envelope)
-        seen = await self.store.get(INBOX, inbox_id)
-        if seen is not None:
-            return _again(seen, digest)
         for race in range(RACES):
-            work = Work(self.store, self.service, envelope, self.clock(), sender=sender, inbox_id=inbox_id)
+            seen = await self.store.get(INBOX, inbox_id)
+            if seen is not None:
+                return _again(seen, digest)
+            work = Work(
+                self.store,
+                self.service,
+                envelope,
+                self.clock(),
+                sender=sender,
+                inbox_id=inbox_id,
+                context=self.context,
+            )
             try:
-                return await self._attempt(work, message, handler, digest)
+                return await self._attempt(work, message, handler, digest, remember_refusal)
             except Applied as before:
                 await remember(self.store, [before.entry])
                 return _again(before.entry, digest)
             except Stale:
-                await asyncio.sleep(random.uniform(0, min(0.001 * 2**race, 0.1)))
+                await asyncio.sleep(random.uniform(0, min(0.001 * 2**race, 0.1)))  # noqa: S311 - no secret
             finally:
                 self._relay(work.pending)
         raise Stale(f"{envelope.type} {envelope.id}: lost {RACES} races for its aggregate")
 
-    async def _attempt(self, work: Work, message: Message | None, handler: Handler, digest: str) -> Outcome:
+    async def _attempt(
+        self, work: Work, message: Message | None, handler: Handler, digest: str, remember_refusal: bool
+    ) -> Outcome:
         try:
             reply = Reply.done(await handler(message, work))
         except Refused as refusal:
-            reply = Reply.refused(refusal.problem())
-            await remember(self.store, [self._entry(work, reply, digest)])
-            return Outcome(reply)
+            return await self._refuse(work, refusal, digest, remember_refusal)
         await work.commit(self._entry(work, reply, digest))
+        return Outcome(reply)
+
+    async def _refuse(self, work: Work, refusal: Refused, digest: str, keep: bool) -> Outcome:
+        # Somebody may have carried out the same message meanwhile: then its own success is what refuses it here.
+        seen = await self.store.get(INBOX, work.inbox_id)
+        if seen is not None:
+            return _again(seen, digest)
+        reply = Reply.refused(refusal.problem())
+        if keep:
+            await remember(self.store, [self._entry(work, reply, digest)])
         return Outcome(reply)
 
     def _entry(self, work: Work, reply: Reply, digest: str) -> Document:

@@ -48,16 +48,29 @@ class _Staged:
 
 
 class Work:
-    """One message's unit of work. Handlers get it; they call `get`, `find`, `put` and at most one `save`."""
+    """One message's unit of work. Handlers get it; they call `get`, `find`, `put` and at most one `save`.
+
+    `now` is the time that everything in it happens at, `context` what the service gives its handlers (settings, keys),
+    `sender` the broker user that sent the message, or the service itself.
+    """
 
     def __init__(
-        self, store: Store, service: str, message: Envelope, now: datetime, *, sender: str = "", inbox_id: str = ""
+        self,
+        store: Store,
+        service: str,
+        message: Envelope,
+        now: datetime,
+        *,
+        sender: str = "",
+        inbox_id: str = "",
+        context: Any = None,
     ) -> None:
         self.store = store
         self.service = service
         self.message = message
         self.now = now
         self.sender = sender
+        self.context = context
         self.inbox_id = inbox_id or message.id
         self.pending: list[Pending] = []
         self._staged: _Staged | None = None
@@ -71,10 +84,10 @@ class Work:
         document = await self.store.get(repository.collection, id)
         if document is None:
             return None
+        await write_beside(self.store, document.get("beside", ()))
         for entry in document.get("applied", ()):
             if entry["id"] == self.inbox_id:
                 raise Applied(entry)
-        await write_beside(self.store, document.get("beside", ()))
         return repository.to_aggregate(document)
 
     async def find[A: Aggregate](
@@ -138,21 +151,15 @@ class Work:
     async def commit(self, entry: Document) -> None:
         """Do the staged write with the inbox entry in it, then what follows from it. Stale: run the handler again."""
         if self._staged is None:
-            await self._remember([entry])
+            await remember(self.store, [entry])
             return
         staged, self._staged = self._staged, None
         await self._write(staged, entry)
-        self.pending.append(
-            Pending(
-                staged.repository.name,
-                staged.aggregate.id,
-                staged.outbox,
-                [b["id"] for b in staged.beside],
-                [entry["id"]],
-            )
-        )
         await write_beside(self.store, staged.beside)
-        await self._remember([entry])
+        await remember(self.store, [entry])
+        # Only now may the relay take beside and applied out of the document; after a fault above the sweep does it all.
+        beside, applied = [b["id"] for b in staged.beside], [entry["id"]]
+        self.pending.append(Pending(staged.repository.name, staged.aggregate.id, staged.outbox, beside, applied))
 
     async def _write(self, staged: _Staged, entry: Document) -> None:
         aggregate, collection = staged.aggregate, staged.repository.collection
@@ -165,9 +172,6 @@ class Work:
                 await self.store.save(collection, aggregate.id, fields, version=aggregate.version, push=push)
         except Duplicate as taken:
             raise Stale(str(taken)) from taken
-
-    async def _remember(self, entries: Sequence[Document]) -> None:
-        await remember(self.store, entries)
 
     def _envelopes(self, events: Sequence[Event], versions: Mapping[str, int], version: int) -> list[Document]:
         return [self._envelope(event, versions.get(event.subject, version)) for event in events]

@@ -1,0 +1,183 @@
+"""Takes messages from queues and settles every one of them: acknowledged after its effect, tried again, or laid aside.
+
+A message is acknowledged only when its effect is in the store, its reply is on the way, and, where it failed, its copy
+is confirmed in a retry tier or among the dead letters. Whatever interrupts before that, the broker brings it again.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.exceptions import AMQPError
+
+from shared.contracts.base import Envelope, Message, Reply
+from shared.contracts.problems import Invalid, Refused
+from shared.messaging.dispatch import Dispatch, Route, Unreadable
+from shared.messaging.executor import Executor, Handler
+from shared.messaging.failing import Delivery, Failing, Failure
+from shared.messaging.publisher import Outgoing, Publisher, Unconfirmed, Unroutable
+from shared.messaging.topology import Topology
+from shared.observability import logs, tracing
+from shared.observability.metrics import Metrics
+from shared.store.errors import StoreError, Unavailable
+
+log = structlog.get_logger()
+
+STORE_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between looks at a store that is away."""
+
+
+class Consumer:
+    """Handles the messages of one service's queues. `take` is what FastStream calls for each."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        tables: Mapping[str, Mapping[type[Message], Handler]],
+        executor: Executor,
+        publisher: Publisher,
+        metrics: Metrics,
+        trusted: Sequence[str] = (),
+    ) -> None:
+        self._executor = executor
+        self._publisher = publisher
+        self._failing = Failing(publisher, topology)
+        self._metrics = metrics
+        self._trusted = frozenset({topology.service, *trusted})
+        self._dispatch = {queue: Dispatch(table, frozenset(trusted)) for queue, table in tables.items()}
+
+    async def take(self, raw: AbstractIncomingMessage, queue: str) -> None:
+        """Handle one message to its end and acknowledge it; give it back where not even that can be done."""
+        delivery = Delivery.of(raw, queue, self._trusted)
+        try:
+            outcome = await self._handle(delivery)
+        except Unconfirmed as error:
+            # Neither handled nor laid aside: the broker is in trouble. It keeps the message.
+            log.warning("gave_back", queue=queue, message_id=delivery.message_id, error=str(error))
+            await asyncio.sleep(1)
+            await _settle(raw.nack(requeue=True))
+            return
+        self._metrics.consumed.labels(queue, *outcome).inc()
+        await _settle(raw.ack())
+
+    async def _handle(self, delivery: Delivery) -> tuple[str, str]:
+        """Returns type and outcome, for the counter."""
+        dispatch = self._dispatch[delivery.queue]
+        envelope: Envelope | None = None
+        try:
+            envelope = dispatch.read(delivery)
+            delivery = replace(delivery, message_id=envelope.id)
+            route = dispatch.route(envelope, delivery)
+        except Refused as refusal:
+            return "unknown", await self._refuse(delivery, envelope, refusal, None)
+        with (
+            logs.message_context(envelope, delivery.queue),
+            tracing.span(f"{delivery.queue} {route.model.message_name}", envelope.traceparent) as traceparent,
+        ):
+            traced = envelope.model_copy(update={"traceparent": traceparent}) if traceparent else envelope
+            return route.model.routing_key(), await self._run(delivery, traced, route)
+
+    async def _run(self, delivery: Delivery, envelope: Envelope, route: Route) -> str:
+        started = time.perf_counter()
+        try:
+            outcome = await self._with_store(delivery, envelope, route)
+        except Refused as refusal:
+            return await self._refuse(delivery, envelope, refusal, route)
+        except Unconfirmed:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises, the message must not be lost
+            return await self._fail(delivery, envelope, route, error)
+        finally:
+            self._metrics.handler_seconds.labels(route.model.routing_key()).observe(time.perf_counter() - started)
+        if outcome.duplicate:
+            self._metrics.duplicates.labels(delivery.queue).inc()
+        if outcome.reply.problem and not delivery.reply_to:
+            await self._bury(delivery, envelope, route, Failure("refused", outcome.reply.problem.detail))
+            return "dead"
+        await self._reply(delivery, envelope, outcome.reply)
+        return "duplicate" if outcome.duplicate else "refused" if outcome.reply.problem else "done"
+
+    async def _with_store(self, delivery: Delivery, envelope: Envelope, route: Route) -> Any:
+        """Run, and while the store is away hold the message and wait: no try is burnt, and with all prefetched
+        messages held the queue is left alone.
+        """
+        for look in range(1_000_000):
+            try:
+                return await self._executor.run(
+                    envelope,
+                    route.model,
+                    route.handler,
+                    inbox_id=f"{delivery.queue}:{envelope.id}",
+                    sender=delivery.sender,
+                    remember_refusal=bool(delivery.reply_to),
+                )
+            except Unavailable as error:
+                log.warning("store_away", error=str(error))
+                await self._store_is_back(look)
+        raise Unavailable("the store never came back")
+
+    async def _store_is_back(self, look: int) -> None:
+        while True:
+            await asyncio.sleep(STORE_PAUSES[min(look, len(STORE_PAUSES) - 1)])
+            look += 1
+            try:
+                await self._executor.store.ping()
+            except StoreError:
+                continue
+            return
+
+    async def _refuse(
+        self, delivery: Delivery, envelope: Envelope | None, refusal: Refused, route: Route | None
+    ) -> str:
+        """Answer who waits for one; lay aside what nobody would hear of, or what can never work."""
+        if delivery.reply_to:
+            await self._reply(delivery, envelope, Reply.refused(refusal.problem()))
+        if not delivery.reply_to or isinstance(refusal, Unreadable):
+            reason = "invalid" if isinstance(refusal, Invalid) else refusal.slug
+            await self._bury(delivery, envelope, route, Failure(reason, refusal.detail))
+            return "dead"
+        return "refused"
+
+    async def _fail(self, delivery: Delivery, envelope: Envelope, route: Route, error: Exception) -> str:
+        failure = Failure.of(error).named(route.handler_name, envelope.type, envelope.traceparent)
+        tier = await self._failing.retry_or_bury(delivery, failure)
+        if tier:
+            log.warning("retried_later", tier=tier, tries=delivery.tries + 1, error=failure.detail, where=failure.trace)
+            self._metrics.retried.labels(delivery.queue).inc()
+            return "retried"
+        log.error("dead_letter", reason=failure.reason, error=failure.detail, where=failure.trace)
+        self._metrics.dead_lettered.labels(delivery.queue, failure.reason).inc()
+        return "dead"
+
+    async def _bury(
+        self, delivery: Delivery, envelope: Envelope | None, route: Route | None, failure: Failure
+    ) -> None:
+        handler = route.handler_name if route else ""
+        named = failure.named(handler, envelope.type if envelope else "", envelope.traceparent if envelope else None)
+        await self._failing.bury(delivery, named)
+        log.error("dead_letter", reason=failure.reason, error=failure.detail, queue=delivery.queue)
+        self._metrics.dead_lettered.labels(delivery.queue, failure.reason).inc()
+
+    async def _reply(self, delivery: Delivery, envelope: Envelope | None, reply: Reply) -> None:
+        if not delivery.reply_to:
+            return
+        id = envelope.id if envelope else delivery.message_id or delivery.correlation_id
+        answer = Outgoing(
+            "", delivery.reply_to, reply.to_json(), str(uuid4()), content_type="application/json", correlation_id=id
+        )
+        try:
+            await self._publisher.publish(answer)
+        except Unroutable:
+            log.info("requester_gone", message_id=id)  # the reply is kept: the same command again gets it
+
+
+async def _settle(settling: Any) -> None:
+    try:
+        await settling
+    except (AMQPError, OSError, RuntimeError) as error:
+        log.info("settled_too_late", error=str(error))  # the channel is gone: the broker brings the message again

@@ -1,0 +1,61 @@
+"""Makes a topology true on a broker. What is there already with the same arguments stays as it is."""
+
+from aio_pika import exceptions
+from aio_pika.abc import AbstractChannel, AbstractConnection
+
+from shared.messaging.topology import Binding, Topology, events_log
+
+
+async def declare(connection: AbstractConnection, topology: Topology) -> None:
+    """Declare a service's exchanges, queues and bindings, and the log where it is missing.
+
+    ChannelNotFoundEntity where another service's exchange is not there yet: try again later.
+    ChannelPreconditionFailed where something is there with other arguments: an operator has to look.
+    """
+    channel = await connection.channel()
+    try:
+        for exchange in topology.exchanges():
+            await channel.declare_exchange(
+                exchange.name, exchange.kind, durable=True, arguments=dict(exchange.arguments)
+            )
+        for queue in topology.queues():
+            await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
+        for binding in topology.bindings():
+            await bind(channel, binding)
+    finally:
+        await channel.close()
+    await _declare_log(connection, topology)
+
+
+async def bind(channel: AbstractChannel, binding: Binding) -> None:
+    """One binding, without asking for the ends first (which would need the right to configure them)."""
+    underlay = await channel.get_underlay_channel()
+    if binding.to_exchange:
+        await underlay.exchange_bind(binding.destination, binding.source, binding.routing_key)
+    else:
+        await underlay.queue_bind(binding.destination, binding.source, binding.routing_key)
+
+
+async def _declare_log(connection: AbstractConnection, topology: Topology) -> None:
+    # With the generated definitions the log is there and a service may not touch it; on a bare broker it is made here.
+    channel = await connection.channel()
+    try:
+        await channel.declare_queue(events_log().name, passive=True)
+    except exceptions.ChannelNotFoundEntity:
+        channel = await connection.channel()
+        await channel.declare_queue(events_log().name, durable=True, arguments=dict(events_log().arguments))
+        await bind(channel, topology.log_binding())
+    except exceptions.ChannelAccessRefused:
+        return
+    else:
+        await _bind_log_if_allowed(channel, topology)
+    finally:
+        if not channel.is_closed:
+            await channel.close()
+
+
+async def _bind_log_if_allowed(channel: AbstractChannel, topology: Topology) -> None:
+    try:
+        await bind(channel, topology.log_binding())
+    except exceptions.ChannelAccessRefused:
+        return  # the definitions bind it

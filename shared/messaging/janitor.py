@@ -1,0 +1,17 @@
+"""Forgets inbox entries whose time is over: a duplicate after that would be handled again."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from shared.store.port import Between, Store
+from shared.store.work import INBOX
+
+KEPT = timedelta(days=30)
+EVERY_SECONDS = 3600.0
+
+
+async def forget_old(store: Store) -> None:
+    """Once an hour, for ever. A TTL index would do it too, but with no promise when (faults 23)."""
+    while True:
+        await store.delete(INBOX, {"at": Between(below=datetime.now(UTC) - KEPT)})
+        await asyncio.sleep(EVERY_SECONDS)

@@ -1,0 +1,80 @@
+"""Feeds one consumer from the log of all events: a service added later is brought up to date, a lost store filled again.
+
+What the consumer handled before it drops by its inbox, so a replay changes nothing that is already right.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
+from pydantic import ValidationError
+
+from shared.contracts.base import Envelope
+from shared.messaging import failing
+from shared.messaging.publisher import Outgoing, Publisher, Unroutable
+from shared.messaging.topology import EVENTS_LOG, replay_exchange
+
+IDLE_SECONDS = 2.0
+"""The log is read to its end when nothing more came for so long."""
+
+PREFETCH = 500
+
+
+async def replay(
+    publisher: Publisher, consumer: str, *, since: datetime | None = None, types: Sequence[str] = ()
+) -> AsyncIterator[Envelope]:
+    """Send the log's events to the queues of one consumer; yields each that was sent.
+
+    `since`: none older; `types`: patterns of CloudEvents types, such as `*signup-*`. What the consumer is not bound for
+    is left out. The publisher stays the sender; the broker user must be one that the consumer trusts (operator).
+    """
+    async for message in _read(publisher, since):
+        envelope = _envelope(message.body)
+        if envelope is None or not _wanted(envelope, since, types):
+            continue
+        source = envelope.source.removeprefix("/")
+        key = f"{source}.{message.routing_key}"
+        headers = {failing.SENDER: source}
+        try:
+            await publisher.publish(Outgoing(replay_exchange(consumer), key, message.body, envelope.id, headers=headers))
+        except Unroutable:
+            continue
+        yield envelope
+
+
+def _envelope(body: bytes) -> Envelope | None:
+    try:
+        return Envelope.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def _wanted(envelope: Envelope, since: datetime | None, types: Sequence[str]) -> bool:
+    recent = since is None or envelope.time >= since
+    return recent and (not types or any(fnmatchcase(envelope.type, pattern) for pattern in types))
+
+
+async def _read(publisher: Publisher, since: datetime | None) -> AsyncIterator[AbstractIncomingMessage]:
+    channel = await (await publisher.connection()).channel()
+    try:
+        await channel.set_qos(prefetch_count=PREFETCH)  # a stream is not read without
+        queue = await channel.declare_queue(EVENTS_LOG, passive=True)
+        async for message in _until_idle(queue, since or "first"):
+            yield message
+    finally:
+        await channel.close()
+
+
+async def _until_idle(queue: AbstractQueue, offset: datetime | str) -> AsyncIterator[AbstractIncomingMessage]:
+    arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+    await queue.consume(arrived.put, arguments={"x-stream-offset": offset})
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                message = await arrived.get()
+        except TimeoutError:
+            return
+        yield message
+        await message.ack()

@@ -1,0 +1,142 @@
+"""The consuming side of a service: a FastStream broker, watched and built anew when it no longer consumes.
+
+FastStream's robust connection restores channels and consumers by itself in most cases, but a restore that cannot
+succeed is tried for ever with a log line only, and a consumer that the broker cancelled is not missed by anyone
+(faults 8, 13, 22). So what counts here is whether each queue has its consumer on an open channel.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustQueue
+from faststream import AckPolicy
+from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
+from faststream.rabbit.annotations import RabbitMessage
+
+from shared.messaging.publisher import HEARTBEAT
+
+log = structlog.get_logger()
+
+type Take = Callable[[AbstractIncomingMessage, str], Awaitable[None]]
+
+WATCH_SECONDS = 1.0
+PATIENCE = 8
+"""Looks in a row without a consumer before the broker object is thrown away and made anew."""
+
+PAUSES = (0.2, 0.5, 1.0, 2.0)
+
+
+class Subscription:
+    """Consumes from queues with a bounded number of messages in hand for each."""
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        queues: Sequence[str],
+        take: Take,
+        *,
+        prefetch: int,
+        shutdown_seconds: float,
+        prepare: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._url = url
+        self._name = name
+        self._queues = queues
+        self._take = take
+        self._prefetch = prefetch
+        self._shutdown_seconds = shutdown_seconds
+        self._prepare = prepare
+        self._broker: RabbitBroker | None = None
+        self.reasons: list[str] = ["consumers are not started yet"]
+
+    async def run(self) -> None:
+        """Consume for ever; when cancelled, finish what is in hand and stop."""
+        try:
+            while True:
+                await self._start()
+                await self._watch()
+                log.warning("consumers_rebuilt", reasons=self.reasons)
+                await self._stop()
+        finally:
+            await self._stop()
+
+    async def _start(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                await self._prepare()
+                self._broker = self._build()
+                await self._broker.start()
+            except Exception as error:  # noqa: BLE001 - any fault of broker or topology: say it and try again
+                self.reasons = [f"broker: {error!s:.200}"]
+                log.warning("broker_away", error=str(error))
+                await self._stop()
+                await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
+                attempt += 1
+            else:
+                log.info("consuming", queues=list(self._queues))
+                return
+
+    async def _watch(self) -> None:
+        missed = 0
+        while missed < PATIENCE:
+            self.reasons = [f"no consumer on {queue}" for queue in self._without_consumer()]
+            missed = missed + 1 if self.reasons else 0
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _stop(self) -> None:
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(self._shutdown_seconds + 2):
+                    await broker.stop()
+
+    def _build(self) -> RabbitBroker:
+        broker = RabbitBroker(
+            self._url + ("&" if "?" in self._url else "?") + f"heartbeat={HEARTBEAT}&name={self._name}",
+            reconnect_interval=1.0,
+            fail_fast=True,
+            apply_types=False,  # no dependency injection: the table in messages.py says what is called
+            logger=logging.getLogger("faststream"),
+            graceful_timeout=self._shutdown_seconds,
+        )
+        for queue in self._queues:
+            subscriber = broker.subscriber(
+                RabbitQueue(queue, declare=False),  # declared by prepare, with its bindings
+                ack_policy=AckPolicy.MANUAL,  # Consumer settles in every case; its parser cannot fail
+                channel=Channel(prefetch_count=self._prefetch),
+                no_reply=True,
+                decoder=_as_is,
+            )
+            subscriber(partial(_handle, self._take, queue))
+        return broker
+
+    def _without_consumer(self) -> list[str]:
+        subscribers: Sequence[Any] = self._broker.subscribers if self._broker else []
+        consuming = {s.queue.name for s in subscribers if _consumes(s)}
+        return [queue for queue in self._queues if queue not in consuming]
+
+
+async def _as_is(message: RabbitMessage) -> RabbitMessage:
+    """The handler reads the bytes itself, once, where every error is settled."""
+    return message
+
+
+async def _handle(take: Take, queue: str, message: RabbitMessage) -> None:
+    await take(message.raw_message, queue)
+
+
+def _consumes(subscriber: Any) -> bool:
+    """Whether the subscriber's consumer tag is known on an open channel: what the client library itself would use."""
+    queue: AbstractRobustQueue | None = subscriber._queue_obj  # noqa: SLF001 - FastStream shows no state of consumers
+    if queue is None or queue.channel.is_closed:
+        return False
+    underlay = getattr(queue.channel, "_channel", None)
+    channel = getattr(underlay, "channel", None)
+    return channel is not None and not channel.is_closed and bool(channel.consumers)

@@ -1,0 +1,193 @@
+"""One service: its store, its messages, its background jobs and its HTTP side, started and stopped as one.
+
+HTTP answers from the start. Store and broker are waited for in the background and told by /readyz.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from shared.contracts.base import Command, Event, Message
+from shared.messaging.consumer import Consumer
+from shared.messaging.declaring import declare
+from shared.messaging.executor import Executor, Handler
+from shared.messaging.janitor import forget_old
+from shared.messaging.publisher import Publisher
+from shared.messaging.relay import Relay
+from shared.messaging.subscription import Subscription
+from shared.messaging.topology import Topology
+from shared.messaging.unrouted import return_unrouted
+from shared.observability import logs
+from shared.observability.metrics import Metrics
+from shared.settings import ServiceSettings
+from shared.store.connect import connect
+from shared.store.errors import StoreError
+from shared.store.repository import Repository
+from shared.store.work import INBOX
+from shared.web.application import application
+
+log = structlog.get_logger()
+
+type Job = Callable[[Service], Awaitable[None]]
+"""Runs for ever once the store is open; started again with a pause if it raises; cancelled at the stop."""
+
+STORE_WATCH_SECONDS = 2.0
+JOB_PAUSE_SECONDS = 1.0
+
+
+class Service:
+    """Wires a service from its tables. `context` is what handlers find as `work.context`."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ServiceSettings,
+        *,
+        commands: Mapping[type[Command], Handler],
+        consumes: Mapping[type[Event], Handler],
+        publishes: Sequence[type[Event]],
+        repositories: Sequence[Repository[Any]],
+        jobs: Sequence[Job] = (),
+        context: Any = None,
+    ) -> None:
+        logs.configure(settings, name)
+        self.name = name
+        self.settings = settings
+        self.metrics = Metrics(name)
+        self.store = connect(settings.store_url.get_secret_value())
+        self.topology = topology(name, consumes, publishes, settings.retry_delays)
+        self.publisher = Publisher(settings.amqp_url.get_secret_value(), f"{name}-publish")
+        self._collections = [INBOX, *(r.collection for r in repositories)]
+        self.relay = Relay(self.store, self.publisher, name, self._collections, self.metrics)
+        self.executor = Executor(self.store, name, self.relay.offer, context=context)
+        self._consumer = Consumer(
+            self.topology,
+            tables(self.topology, commands, consumes),
+            self.executor,
+            self.publisher,
+            self.metrics,
+            settings.trusted_users,
+        )
+        self.subscription = Subscription(
+            settings.amqp_url.get_secret_value(),
+            f"{name}-consume",
+            self.topology.inputs,
+            self._consumer.take,
+            prefetch=settings.prefetch,
+            shutdown_seconds=settings.shutdown_seconds,
+            prepare=self._prepare,
+        )
+        self._jobs = jobs
+        self._store_reason: str | None = "store: not opened yet"
+        self.extra_reasons: dict[str, str] = {}
+
+    def reasons(self) -> list[str]:
+        """Why the service is not ready; nothing when it is. Jobs add theirs in `extra_reasons`."""
+        store = [self._store_reason] if self._store_reason else []
+        publisher = [] if self.publisher.connected else ["broker: not connected for publishing"]
+        return [*store, *self.subscription.reasons, *publisher, *self.extra_reasons.values()]
+
+    def asgi(self, routes: Sequence[BaseRoute] = ()) -> Starlette:
+        """The service as an ASGI application: the given pages, health, metrics, and the service's own life."""
+        return application(self.settings, self.metrics, self.reasons, routes, self._lifespan)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._live(), name=self.name)
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await self.relay.flush(2.0)
+            await self.publisher.close()
+            await self.store.close()
+            log.info("stopped")
+
+    async def _live(self) -> None:
+        await self._open_store()
+        background: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("watch store", self._watch_store),
+            ("relay", self.relay.run),
+            ("unrouted", partial(return_unrouted, self.publisher, self.name, self.metrics)),
+            ("janitor", partial(forget_old, self.store)),
+            *((getattr(job, "__name__", "job"), partial(job, self)) for job in self._jobs),
+        ]
+        async with asyncio.TaskGroup() as group:
+            consuming = group.create_task(self.subscription.run(), name="consume")
+            others = [group.create_task(_for_ever(name, run), name=name) for name, run in background]
+            try:
+                await asyncio.Event().wait()
+            finally:
+                # Consumers first: what they have in hand still needs relay and store.
+                consuming.cancel()
+                await asyncio.wait([consuming])
+                for other in others:
+                    other.cancel()
+
+    async def _open_store(self) -> None:
+        while True:
+            try:
+                await self.store.open(self._collections)
+            except StoreError as error:
+                self._store_reason = f"store: {error}"
+                log.warning("store_away", error=str(error))
+                await asyncio.sleep(STORE_WATCH_SECONDS / 2)
+            else:
+                self._store_reason = None
+                return
+
+    async def _watch_store(self) -> None:
+        while True:
+            try:
+                await self.store.ping()
+            except StoreError as error:
+                self._store_reason = f"store: {error}"
+            else:
+                self._store_reason = None
+            self.metrics.store_up.set(self._store_reason is None)
+            self.metrics.broker_up.set(self.publisher.connected)
+            self.metrics.consumers_present.set(len(self.topology.inputs) - len(self.subscription.reasons))
+            await asyncio.sleep(STORE_WATCH_SECONDS)
+
+    async def _prepare(self) -> None:
+        await declare(await self.publisher.connection(), self.topology)
+
+
+def topology(
+    name: str,
+    consumes: Mapping[type[Event], Handler],
+    publishes: Sequence[type[Event]],
+    delays: Sequence[float],
+) -> Topology:
+    """What a service with these tables needs on the broker."""
+    keys: dict[str, list[str]] = {}
+    for event in consumes:
+        keys.setdefault(event.service_name, []).append(event.routing_key())
+    return Topology(name, keys, [e.routing_key() for e in publishes if e.optional], delays)
+
+
+def tables(
+    topology: Topology, commands: Mapping[type[Command], Handler], consumes: Mapping[type[Event], Handler]
+) -> dict[str, dict[type[Message], Handler]]:
+    """Queue -> the messages that it may bring."""
+    found: dict[str, dict[type[Message], Handler]] = {topology.commands: dict(commands)}
+    for event, handler in consumes.items():
+        found.setdefault(topology.queue_from(event.service_name), {})[event] = handler
+    return found
+
+
+async def _for_ever(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await run()
+        except Exception:
+            log.exception("background_failed", task=name)
+        await asyncio.sleep(JOB_PAUSE_SECONDS)
