@@ -107,11 +107,11 @@ class Harness:
         sender: str,
         version: int | None = None,
     ) -> Reply:
-        id = id or str(uuid.uuid4())
+        name = id or str(uuid.uuid4())
         envelope = Envelope(
-            id=id, source=f"/{sender}", type=model.type(), time=self.now, data=data, aggregateversion=version
+            id=name, source=f"/{sender}", type=model.type(), time=self.now, data=data, aggregateversion=version
         )
-        outcome = await self.executor.run(envelope, model, handler, inbox_id=f"{queue}:{id}", sender=sender)
+        outcome = await self.executor.run(envelope, model, handler, inbox_id=f"{queue}:{name}", sender=sender)
         await self.relayed()
         return outcome.reply
 
