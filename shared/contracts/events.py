@@ -190,7 +190,7 @@ class SignupChange(Event, abstract=True):
     attendance: Attendance = Field(examples=["on-site"])
     language: Language = "da"
     details: EventDetails
-    online_url: str | None = None
+    online_url: str | None = Field(default=None, examples=["https://moede.example/netvaerk"])
     cancel_url: str | None = Field(default=None, examples=["https://rummelig.example/afbud/…"])
 
 

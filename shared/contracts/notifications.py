@@ -49,7 +49,7 @@ class SendCampaign(Command):
     topic: Topic = Field(examples=["newsletter"])
     subject: Line = Field(examples=["Nyt fra Rummelig"])
     body: Text = Field(min_length=1, examples=["# Hej\n\nVi ses til **netværksmødet**."])
-    expires_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = Field(default=None, examples=["2027-02-28T22:00:00Z"])
 
 
 class SubscriptionConfirmed(Event):

@@ -32,7 +32,7 @@ class RegisterSupplier(Command):
     municipality: Municipality = Field(examples=["0791"])
     offerings: tuple[Offering, ...] = Field(min_length=1, max_length=100)
     website: HttpUrl | None = Field(default=None, examples=["https://genbrug.example"])
-    description: Text = ""
+    description: Text = Field(default="", examples=["Vi gør rent, og vi giver møbler nyt liv."])
     language: Language = "da"
 
 
@@ -44,12 +44,12 @@ class UpdateSupplier(Command):
 
     supplier_id: Id = Field(examples=["5f0c7a52-6f0e-5c4e-9d53-0a2f1f6f3f10"])
     name: Line | None = Field(default=None, examples=["Genbrugsværkstedet Viborg ApS"])
-    email: Email | None = None
-    municipality: Municipality | None = None
+    email: Email | None = Field(default=None, examples=["viborg@genbrug.example"])
+    municipality: Municipality | None = Field(default=None, examples=["0791"])
     offerings: tuple[Offering, ...] | None = Field(default=None, min_length=1, max_length=100)
-    website: HttpUrl | None = None
-    description: Text | None = None
-    language: Language | None = None
+    website: HttpUrl | None = Field(default=None, examples=["https://genbrug.example/viborg"])
+    description: Text | None = Field(default=None, examples=["Vi gør rent og sætter møbler i stand."])
+    language: Language | None = Field(default=None, examples=["da"])
 
 
 class WithdrawSupplier(Command):
@@ -79,8 +79,8 @@ class SupplierState(Event, abstract=True):
     email: str = Field(examples=["kontakt@genbrug.example"])
     municipality: str = Field(examples=["0791"])
     offerings: tuple[OfferingState, ...]
-    website: str | None = None
-    description: str = ""
+    website: str | None = Field(default=None, examples=["https://genbrug.example"])
+    description: str = Field(default="", examples=["Vi gør rent, og vi giver møbler nyt liv."])
     language: Language = "da"
 
 
