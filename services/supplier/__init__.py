@@ -1,0 +1,1 @@
+"""Owns the supplier portal: the profiles of social enterprises and what they offer. One profile for each CVR number."""

@@ -1,0 +1,4 @@
+from services.supplier.app import create
+from shared.web.server import serve
+
+serve(create)
