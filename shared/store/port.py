@@ -38,7 +38,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Collection:
-    """A named set of documents with its indexes. An index on `pending_since` and the ones on `_id` come by themselves."""
+    """A named set of documents with its indexes. Those on `pending_since` and on `_id` come by themselves."""
 
     name: str
     indexes: tuple[Index, ...] = field(default=())
@@ -58,14 +58,17 @@ class In:
 
 @dataclass(frozen=True)
 class Has:
-    """The array field holds the value."""
+    """The array field holds the value (or the field is the value). An array of objects has its dotted fields."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class Between:
-    """The field is of the bounds' type and within them; None leaves a side open, at least one is given."""
+    """The field is of the bounds' type and within them; None leaves a side open, at least one is given.
+
+    For fields that hold no arrays.
+    """
 
     at_least: Any = None
     above: Any = None
@@ -116,7 +119,10 @@ class Store(Protocol):
         """Add one document. Duplicate where the id or a unique key is taken."""
 
     async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[str]:
-        """Add many, unordered: those whose id or key is taken are left out and do not stop the rest; their ids are returned."""
+        """Add many, unordered. Those whose id or unique key is taken are left out and do not stop the rest.
+
+        Returns the ids of those left out.
+        """
 
     async def get(self, collection: Collection, id: str) -> Document | None:
         """One document by id."""
@@ -133,22 +139,28 @@ class Store(Protocol):
         after: Document | None = None,
         limit: int = 100,
     ) -> list[Document]:
-        """Documents that fit, by `order` (a field, `-` in front for descending), ties by `_id` ascending; without order
-        by `_id`. `after` is the last document of the page before. Undeclared where no index serves the query.
+        """Documents that fit, by `order` (a field, `-` in front for descending), ties by `_id` in the same direction;
+        without order by `_id`. `after` is the last document of the page before. Undeclared where no index serves the
+        query. A field to order by holds no arrays.
         """
 
     async def save(
         self, collection: Collection, id: str, fields: Document, *, version: int, push: Mapping[str, Sequence[Document]]
     ) -> None:
-        """Set the fields and append to the arrays in one write, if the stored version is `version`. `fields` carries the
-        new version. Stale where the document is missing or at another version, Duplicate where a unique key is taken.
+        """Set the fields and append to the arrays in one write, if the stored version is `version`.
+
+        `fields` carries the new version. Stale where the document is missing or at another version, Duplicate where a
+        unique key is taken.
         """
 
     async def put(self, collection: Collection, puts: Sequence[Put]) -> list[bool]:
         """Keyed writes in bulk; for each, whether it took effect. A taken unique key counts as no effect."""
 
     async def trim(self, collection: Collection, trims: Sequence[Trim]) -> None:
-        """Take elements out of reserved arrays; where all of them are empty then, unset `pending_since`. No version change."""
+        """Take elements out of reserved arrays; where all of them are empty then, unset `pending_since`.
+
+        The version stays. A document that is not there is nothing to do.
+        """
 
     async def update(
         self,
@@ -158,9 +170,11 @@ class Store(Protocol):
         set: Document | None = None,
         increment: Mapping[str, int | float] | None = None,
     ) -> Document | None:
-        """Set and increment one document that fits `where` (a missing number counts as 0); the document after it, or None.
+        """Set and increment one document that fits `where` (a missing number counts as 0).
 
-        `where` names `_id` or is served by an index; with `_id` further conditions may stand on any field.
+        Returns the document after it, or None where none fits. Which one, where several fit, is open. Dots lead to
+        nested fields. `where` names `_id` or is served by an index; with `_id` further conditions may stand on any
+        field.
         """
 
     async def claim(
@@ -194,6 +208,13 @@ class Store(Protocol):
 
     def everything(self, collection: Collection) -> AsyncIterator[Document]:
         """All documents by `_id`, in pages: for backup, comparison and migration."""
+
+
+def declared(opened: Mapping[str, Collection], collection: Collection) -> Collection:
+    """The collection as it was declared at `open`; a caller that has only its name gets its indexes all the same."""
+    if found := opened.get(collection.name):
+        return found
+    raise Undeclared(f"{collection.name} is not among the collections that the store was opened with")
 
 
 def serving_index(collection: Collection, where: Where, order: str | None = None) -> Index | None:

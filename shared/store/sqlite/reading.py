@@ -1,0 +1,281 @@
+"""How queries become ranges of an index table.
+
+An index table's keys are the fields' keys and then the id. Conditions fix the first fields to one prefix or, with In,
+to several; the last field has a range, or none. So within a prefix the documents come in order, ties by id, and the
+page after a document is the range behind its key. What does not come in order is sorted.
+"""
+
+# ruff: noqa: S608 - SQL is put together from quoted names; values are always parameters
+import itertools
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from shared.store.errors import BadValue
+from shared.store.order import Order, Position
+from shared.store.port import Between, Collection, Document, Has, In, serving_index
+from shared.store.sqlite import keys
+from shared.store.sqlite.codec import loads
+from shared.store.sqlite.schema import IndexTable, Table
+
+_IDS_AT_ONCE = 1000
+
+Span = tuple[bytes, bytes]
+"""From a key to before a key."""
+
+
+class Range(NamedTuple):
+    """Keys that start with a prefix, from `low` to before `high`."""
+
+    prefix: bytes
+    low: bytes
+    high: bytes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a query is answered: by ranges of an index, or (`index` None) by id and looking at each document."""
+
+    table: Table
+    where: Mapping[str, Any]
+    order: Order
+    index: IndexTable | None
+    ranges: tuple[Range, ...]
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the keys behind each prefix are in the order asked for."""
+        if self.index is None:
+            return False
+        fields = self.index.index.fields
+        if self.order.field:
+            return fields[-1] == self.order.field and len(fields) == len({*self.where, self.order.field})
+        return len(fields) == len(self.where) and not any(isinstance(c, Between) for c in self.where.values())
+
+    def on(self, table: Table) -> "Plan":
+        """The same on the table with all its indexes, for writing."""
+        return replace(self, table=table)
+
+
+def plan(collection: Collection, where: Mapping[str, Any], order: Order) -> Plan:
+    """Choose the index. Undeclared where there is none."""
+    table = Table(collection.name, ())
+    index = serving_index(collection, where, order.field or None)
+    if index is None:
+        return Plan(table, where, order, None, ())
+    last = {order.field} | {field for field, condition in where.items() if isinstance(condition, Between)}
+    prefixes = [_spans(where[field]) for field in index.fields[: len(where.keys() - last)]]
+    field = index.fields[len(prefixes)] if len(prefixes) < len(index.fields) else ""
+    spans = _spans(where[field]) if field in where else [(b"", keys.END)]
+    starts = [b"".join(low for low, _ in combined) for combined in itertools.product(*prefixes)]
+    ranges = tuple(Range(start, start + low, start + high) for start in starts for low, high in spans)
+    return Plan(table, where, order, IndexTable(table.collection, index), ranges)
+
+
+def find(connection: sqlite3.Connection, plan: Plan, after: Position | None, limit: int) -> list[Document]:
+    """The documents of one page."""
+    if limit < 1:
+        return []
+    if plan.index is None:
+        return _by_id(connection, plan, after, limit)
+    if plan.in_order:
+        return _in_order(connection, plan, after, limit)
+    if plan.order.field:
+        return _sorted((loads(text) for text in _texts(connection, plan)), plan.order, after, limit)
+    beyond = _beyond(plan.order, after)
+    rows, parameters = _rows(plan)
+    sql = f"SELECT doc FROM {plan.table.name} WHERE row IN ({rows}) {beyond} ORDER BY _id {_way(plan.order)} LIMIT ?"
+    return [loads(text) for (text,) in connection.execute(sql, (*parameters, *_id(after), limit))]
+
+
+def every(connection: sqlite3.Connection, plan: Plan) -> Iterator[Document]:
+    """All documents that fit, in no order."""
+    if plan.index is None:
+        return _fitting(connection, plan, None)
+    return (loads(text) for text in _texts(connection, plan))
+
+
+def count(connection: sqlite3.Connection, plan: Plan) -> int:
+    """How many fit."""
+    if not plan.where:
+        return int(connection.execute(f"SELECT COUNT(*) FROM {plan.table.name}").fetchone()[0])
+    if plan.index is None:
+        return sum(1 for _ in _fitting(connection, plan, None))
+    rows, parameters = _rows(plan)
+    return int(connection.execute(f"SELECT COUNT(DISTINCT row) FROM ({rows})", parameters).fetchone()[0])
+
+
+def tally(connection: sqlite3.Connection, plan: Plan, field: str) -> dict[Any, int]:
+    """Value of the field -> how many."""
+    counted: dict[bytes, tuple[Any, int]] = {}
+    for value, number in _groups(connection, plan, field):
+        if isinstance(value, dict | list):
+            raise BadValue(f"{field}: what is tallied is a single value")
+        key = keys.key(value)
+        first, before = counted.get(key, (value, 0))
+        counted[key] = (first, before + number)
+    return dict(counted.values())
+
+
+def explain(connection: sqlite3.Connection, plan: Plan) -> str:
+    """SQLite's own plan of what `find` runs."""
+    seen: list[str] = []
+    connection.set_trace_callback(seen.append)
+    find(connection, plan, None, 1)
+    connection.set_trace_callback(None)
+    steps = (step[3] for sql in seen[:1] for step in connection.execute(f"EXPLAIN QUERY PLAN {sql}"))
+    return "\n".join(steps)
+
+
+def fits(document: Document, where: Mapping[str, Any]) -> bool:
+    """Whether all conditions hold."""
+    return all(_holds(document, field, condition) for field, condition in where.items())
+
+
+def _holds(document: Document, field: str, condition: Any) -> bool:
+    found, _ = keys.keys_at(document, tuple(field.split(".")))
+    return any(low <= key < high for low, high in _spans(condition) for key in found)
+
+
+def _spans(condition: Any) -> list[Span]:
+    match condition:
+        case In(values):
+            return [(key, key + keys.END) for key in sorted({keys.key(value) for value in values})]
+        case Between():
+            return [_between(condition)]
+        case Has(value):
+            key = keys.key(value)
+        case _:
+            key = keys.key(condition)
+    return [(key, key + keys.END)]
+
+
+def _between(bounds: Between) -> Span:
+    given = [b for b in (bounds.at_least, bounds.above, bounds.at_most, bounds.below) if b is not None]
+    low, high = keys.kind_range(given[0])
+    if bounds.at_least is not None:
+        low = max(low, keys.key(bounds.at_least))
+    if bounds.above is not None:
+        low = max(low, keys.key(bounds.above) + keys.END)
+    if bounds.at_most is not None:
+        high = min(high, keys.key(bounds.at_most) + keys.END)
+    if bounds.below is not None:
+        high = min(high, keys.key(bounds.below))
+    return low, high
+
+
+def _in_order(connection: sqlite3.Connection, plan: Plan, after: Position | None, limit: int) -> list[Document]:
+    assert plan.index is not None  # noqa: S101 - for mypy
+    sql = (
+        f"SELECT key, {plan.index.name}.row, doc FROM {plan.index.name} CROSS JOIN {plan.table.name} USING (row) "
+        f"WHERE key >= ? AND key < ? ORDER BY key {_way(plan.order)} LIMIT ?"
+    )
+    found = []
+    for part in plan.ranges:
+        low, high = _behind(part, plan.order, after)
+        rows = connection.execute(sql, (low, high, limit))
+        found += [(key[len(part.prefix) :], row, text) for key, row, text in rows]
+    if len(plan.ranges) > 1:
+        found.sort(key=lambda entry: entry[0], reverse=plan.order.descending)
+    distinct = {row: text for _, row, text in reversed(found)}  # an array's document may be found several times
+    return [loads(text) for text in itertools.islice(reversed(distinct.values()), limit)]
+
+
+def _behind(part: Range, order: Order, after: Position | None) -> Span:
+    if after is None:
+        return part.low, part.high
+    place = part.prefix + (keys.key(after.value) if order.field else b"") + after.id.encode()
+    return (part.low, min(part.high, place)) if order.descending else (max(part.low, place + b"\0"), part.high)
+
+
+def _by_id(connection: sqlite3.Connection, plan: Plan, after: Position | None, limit: int) -> list[Document]:
+    if plan.order.field:
+        return _sorted(_fitting(connection, plan, None), plan.order, after, limit)
+    return list(itertools.islice(_fitting(connection, plan, after), limit))
+
+
+def _fitting(connection: sqlite3.Connection, plan: Plan, after: Position | None) -> Iterator[Document]:
+    """Documents by id that fit, in the order's direction."""
+    rest = {field: condition for field, condition in plan.where.items() if field != "_id"}
+    for condition, parameters in _id_conditions(plan):
+        within = f"{condition} {_beyond(plan.order, after)}"
+        sql = f"SELECT doc FROM {plan.table.name} WHERE {within} ORDER BY _id {_way(plan.order)}"
+        for (text,) in connection.execute(sql, (*parameters, *_id(after))):
+            document = loads(text)
+            if fits(document, rest):
+                yield document
+
+
+def _id_conditions(plan: Plan) -> Iterator[tuple[str, list[Any]]]:
+    match plan.where.get("_id"):
+        case None:
+            yield "1", []
+        case str(id) | Has(id):
+            yield "_id = ?", [id]
+        case In(values):
+            ids = sorted({v for v in values if isinstance(v, str)}, key=str.encode, reverse=plan.order.descending)
+            for some in itertools.batched(ids, _IDS_AT_ONCE, strict=False):
+                yield f"_id IN ({', '.join('?' * len(some))})", list(some)
+        case Between() as b:
+            sides = {">=": b.at_least, ">": b.above, "<=": b.at_most, "<": b.below}
+            given = {sign: side for sign, side in sides.items() if isinstance(side, str)}
+            yield " AND ".join(f"_id {sign} ?" for sign in given) or "0", list(given.values())
+
+
+def _sorted(documents: Iterable[Document], order: Order, after: Position | None, limit: int) -> list[Document]:
+    path = tuple(order.field.split("."))
+    placed = [(keys.keys_at(d, path)[0][0] + d["_id"].encode(), d) for d in documents]
+    placed.sort(key=lambda entry: entry[0], reverse=order.descending)
+    if after is not None:
+        place = keys.key(after.value) + after.id.encode()
+        placed = [entry for entry in placed if (entry[0] < place if order.descending else entry[0] > place)]
+    return [document for _, document in placed[:limit]]
+
+
+def _groups(connection: sqlite3.Connection, plan: Plan, field: str) -> Iterator[tuple[Any, int]]:
+    if plan.index is None and plan.where:
+        for document in _fitting(connection, plan, None):
+            value: Any = document
+            for name in field.split("."):
+                value = value.get(name) if isinstance(value, dict) else None
+            yield value, 1
+        return
+    rows, parameters = _rows(plan) if plan.index else ("", ())
+    within = f"WHERE row IN ({rows})" if rows else ""
+    path = "$." + ".".join(f'"{name}"' for name in field.split("."))
+    for text, number in connection.execute(
+        f"SELECT doc -> ?, COUNT(*) FROM {plan.table.name} {within} GROUP BY 1", (path, *parameters)
+    ):
+        yield (None if text is None else loads(text)), number
+
+
+def _texts(connection: sqlite3.Connection, plan: Plan) -> Iterator[str]:
+    rows, parameters = _rows(plan)
+    for (text,) in connection.execute(f"SELECT doc FROM {plan.table.name} WHERE row IN ({rows})", parameters):
+        yield text
+
+
+def _rows(plan: Plan) -> tuple[str, tuple[bytes, ...]]:
+    """SQL for the rows that an index finds."""
+    assert plan.index is not None  # noqa: S101 - for mypy
+    if not plan.ranges:
+        return "SELECT 0 AS row WHERE 0", ()
+    values = ", ".join(["(?, ?)"] * len(plan.ranges))
+    sql = (
+        f"WITH span(low, high) AS (VALUES {values}) "
+        f"SELECT row FROM span CROSS JOIN {plan.index.name} ON key >= low AND key < high"
+    )
+    return sql, tuple(itertools.chain.from_iterable((part.low, part.high) for part in plan.ranges))
+
+
+def _way(order: Order) -> str:
+    return "DESC" if order.descending else "ASC"
+
+
+def _beyond(order: Order, after: Position | None) -> str:
+    return "" if after is None else f"AND _id {'<' if order.descending else '>'} ?"
+
+
+def _id(after: Position | None) -> tuple[str, ...]:
+    return () if after is None else (after.id,)
