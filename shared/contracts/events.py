@@ -187,7 +187,7 @@ class SignupChange(Event, abstract=True):
     event_id: Id = Field(examples=["0d5e4c0e-3b0a-5d63-8a53-0f6f0b1b7a01"])
     name: str = Field(examples=["Asta Eksempel"])
     email: str = Field(examples=["asta@forening.example"])
-    attendance: Attendance = Field(examples=["on-site"])
+    attendance: Attendance = Field(examples=["online"])
     language: Language = "da"
     details: EventDetails
     online_url: str | None = Field(default=None, examples=["https://moede.example/netvaerk"])
