@@ -122,7 +122,7 @@ async def harness(
     repositories: Sequence[Repository[Any]],
     context: Any = None,
     *,
-    wrap: Callable[[Store], Store] = lambda store: store,
+    wrap: Callable[[Store], Any] = lambda store: store,
 ) -> AsyncIterator[Harness]:
     """A harness over a fresh SQLite store of its own. `wrap` may put something between the service and its store."""
     with tempfile.TemporaryDirectory() as folder:
