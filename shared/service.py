@@ -23,7 +23,7 @@ from shared.messaging.relay import Relay
 from shared.messaging.subscription import Subscription
 from shared.messaging.topology import Topology
 from shared.messaging.unrouted import return_unrouted
-from shared.observability import logs
+from shared.observability import logs, tracing
 from shared.observability.metrics import Metrics
 from shared.settings import ServiceSettings
 from shared.store.connect import connect
@@ -56,7 +56,8 @@ class Service:
         jobs: Sequence[Job] = (),
         context: Any = None,
     ) -> None:
-        logs.configure(settings, name)
+        logs.configure(settings)
+        tracing.configure(name)
         self.name = name
         self.settings = settings
         self.metrics = Metrics(name)
@@ -72,7 +73,7 @@ class Service:
             self.executor,
             self.publisher,
             self.metrics,
-            settings.trusted_users,
+            trusted=settings.trusted_users,
         )
         self.subscription = Subscription(
             settings.amqp_url.get_secret_value(),
@@ -178,7 +179,7 @@ def tables(
     topology: Topology, commands: Mapping[type[Command], Handler], consumes: Mapping[type[Event], Handler]
 ) -> dict[str, dict[type[Message], Handler]]:
     """Queue -> the messages that it may bring."""
-    found: dict[str, dict[type[Message], Handler]] = {topology.commands: dict(commands)}
+    found: dict[str, dict[type[Message], Handler]] = {topology.commands: {**commands}}
     for event, handler in consumes.items():
         found.setdefault(topology.queue_from(event.service_name), {})[event] = handler
     return found

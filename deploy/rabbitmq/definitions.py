@@ -12,7 +12,7 @@ from typing import Any
 
 from deploy.catalog import Tables, service_tables
 from deploy.rabbitmq.passwords import password_hash
-from shared.messaging.topology import Topology, events_log
+from shared.messaging.topology import RETRY_DELAYS, Topology, events_log
 from shared.service import topology
 
 FILE = Path(__file__).with_name("definitions.json")
@@ -28,8 +28,6 @@ def topologies() -> list[Topology]:
 
 def topology_of(name: str, tables: Tables) -> Topology:
     """The topology of one service, with the default retry delays."""
-    from shared.messaging.topology import RETRY_DELAYS
-
     return topology(name, tables.consumes, tables.publishes, RETRY_DELAYS)
 
 
@@ -62,7 +60,7 @@ def _service_permission(t: Topology) -> dict[str, str]:
     It also writes the default exchange, for replies, retries and dead letters; that is why every consumer checks the
     user who sent a message.
     """
-    own = [name for name in dict.fromkeys((*(e.name for e in t.exchanges()), *(q.name for q in t.queues())))]
+    own = dict.fromkeys([*(e.name for e in t.exchanges()), *(q.name for q in t.queues())])
     tiers = f"{re.escape(t.service)}\\.retry\\.[0-9]+"
     mine = [re.escape(name) for name in own if ".retry." not in name] + [tiers]
     foreign = [re.escape(f"{publisher}.events") for publisher in sorted(t.consumes)]

@@ -14,15 +14,16 @@ from uuid import uuid4
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
+from structlog.contextvars import bound_contextvars
 
 from shared.contracts.base import Envelope, Message, Reply
 from shared.contracts.problems import Invalid, Refused
 from shared.messaging.dispatch import Dispatch, Route, Unreadable
 from shared.messaging.executor import Executor, Handler
 from shared.messaging.failing import Delivery, Failing, Failure
-from shared.messaging.publisher import Outgoing, Publisher, Unconfirmed, Unroutable
+from shared.messaging.publisher import Outgoing, Publisher, Unconfirmed
 from shared.messaging.topology import Topology
-from shared.observability import logs, tracing
+from shared.observability import tracing
 from shared.observability.metrics import Metrics
 from shared.store.errors import StoreError, Unavailable
 
@@ -42,6 +43,7 @@ class Consumer:
         executor: Executor,
         publisher: Publisher,
         metrics: Metrics,
+        *,
         trusted: Sequence[str] = (),
     ) -> None:
         self._executor = executor
@@ -62,7 +64,7 @@ class Consumer:
             await asyncio.sleep(1)
             await _settle(raw.nack(requeue=True))
             return
-        self._metrics.consumed.labels(queue, *outcome).inc()
+        self._metrics.consumed(queue, *outcome)
         await _settle(raw.ack())
 
     async def _handle(self, delivery: Delivery) -> tuple[str, str]:
@@ -76,11 +78,13 @@ class Consumer:
         except Refused as refusal:
             return "unknown", await self._refuse(delivery, envelope, refusal, None)
         with (
-            logs.message_context(envelope, delivery.queue),
+            bound_contextvars(
+                correlation_id=envelope.correlationid or envelope.id, message_id=envelope.id, type=envelope.type
+            ),
             tracing.span(f"{delivery.queue} {route.model.message_name}", envelope.traceparent) as traceparent,
         ):
             traced = envelope.model_copy(update={"traceparent": traceparent}) if traceparent else envelope
-            return route.model.routing_key(), await self._run(delivery, traced, route)
+            return route.model.type(), await self._run(delivery, traced, route)
 
     async def _run(self, delivery: Delivery, envelope: Envelope, route: Route) -> str:
         started = time.perf_counter()
@@ -93,9 +97,9 @@ class Consumer:
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, the message must not be lost
             return await self._fail(delivery, envelope, route, error)
         finally:
-            self._metrics.handler_seconds.labels(route.model.routing_key()).observe(time.perf_counter() - started)
+            self._metrics.handled(route.model.type(), time.perf_counter() - started)
         if outcome.duplicate:
-            self._metrics.duplicates.labels(delivery.queue).inc()
+            self._metrics.duplicate(delivery.queue)
         if outcome.reply.problem and not delivery.reply_to:
             await self._bury(delivery, envelope, route, Failure("refused", outcome.reply.problem.detail))
             return "dead"
@@ -148,32 +152,35 @@ class Consumer:
         tier = await self._failing.retry_or_bury(delivery, failure)
         if tier:
             log.warning("retried_later", tier=tier, tries=delivery.tries + 1, error=failure.detail, where=failure.trace)
-            self._metrics.retried.labels(delivery.queue).inc()
+            self._metrics.retried(delivery.queue, envelope.type)
             return "retried"
         log.error("dead_letter", reason=failure.reason, error=failure.detail, where=failure.trace)
-        self._metrics.dead_lettered.labels(delivery.queue, failure.reason).inc()
+        self._metrics.dead_lettered(delivery.queue, failure.reason)
         return "dead"
 
-    async def _bury(
-        self, delivery: Delivery, envelope: Envelope | None, route: Route | None, failure: Failure
-    ) -> None:
+    async def _bury(self, delivery: Delivery, envelope: Envelope | None, route: Route | None, failure: Failure) -> None:
         handler = route.handler_name if route else ""
         named = failure.named(handler, envelope.type if envelope else "", envelope.traceparent if envelope else None)
         await self._failing.bury(delivery, named)
         log.error("dead_letter", reason=failure.reason, error=failure.detail, queue=delivery.queue)
-        self._metrics.dead_lettered.labels(delivery.queue, failure.reason).inc()
+        self._metrics.dead_lettered(delivery.queue, failure.reason)
 
     async def _reply(self, delivery: Delivery, envelope: Envelope | None, reply: Reply) -> None:
         if not delivery.reply_to:
             return
-        id = envelope.id if envelope else delivery.message_id or delivery.correlation_id
+        known_by = envelope.id if envelope else delivery.message_id or delivery.correlation_id
+        # Not mandatory: the broker returns what goes to a direct reply-to although it delivers it. A reply that nobody
+        # gets is not lost: it is kept, and the same command again gets it.
         answer = Outgoing(
-            "", delivery.reply_to, reply.to_json(), str(uuid4()), content_type="application/json", correlation_id=id
+            "",
+            delivery.reply_to,
+            reply.to_json(),
+            str(uuid4()),
+            content_type="application/json",
+            correlation_id=known_by,
+            mandatory=False,
         )
-        try:
-            await self._publisher.publish(answer)
-        except Unroutable:
-            log.info("requester_gone", message_id=id)  # the reply is kept: the same command again gets it
+        await self._publisher.publish(answer)
 
 
 async def _settle(settling: Any) -> None:

@@ -1,7 +1,7 @@
 """Makes a topology true on a broker. What is there already with the same arguments stays as it is."""
 
-from aio_pika import exceptions
 from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from shared.messaging.topology import Binding, Topology, events_log
 
@@ -41,11 +41,11 @@ async def _declare_log(connection: AbstractConnection, topology: Topology) -> No
     channel = await connection.channel()
     try:
         await channel.declare_queue(events_log().name, passive=True)
-    except exceptions.ChannelNotFoundEntity:
+    except ChannelNotFoundEntity:
         channel = await connection.channel()
         await channel.declare_queue(events_log().name, durable=True, arguments=dict(events_log().arguments))
         await bind(channel, topology.log_binding())
-    except exceptions.ChannelAccessRefused:
+    except ChannelAccessRefused:
         return
     else:
         await _bind_log_if_allowed(channel, topology)
@@ -57,5 +57,5 @@ async def _declare_log(connection: AbstractConnection, topology: Topology) -> No
 async def _bind_log_if_allowed(channel: AbstractChannel, topology: Topology) -> None:
     try:
         await bind(channel, topology.log_binding())
-    except exceptions.ChannelAccessRefused:
+    except ChannelAccessRefused:
         return  # the definitions bind it

@@ -62,15 +62,17 @@ class Executor:
     ) -> Outcome:
         """Validate, then handle once. A refusal becomes the reply; faults of store or handler are raised.
 
-        `inbox_id` names the message among all that the service handles (queue and message id). A refusal that is told to
-        somebody is remembered as the reply to this id; one that becomes a dead letter is not, so that it can be replayed.
+        `inbox_id` names the message among all that the service handles (queue and message id). A refusal that is told
+        to somebody is remembered as the reply to this id; one that becomes a dead letter is not: it can be replayed.
         """
         try:
             message = model.model_validate(envelope.data)
         except ValidationError as error:
             raise Invalid.of(error) from None
         async with self._keys.hold(order_key(envelope, message)):
-            return await self._once(envelope, message, handler, inbox_id or envelope.id, sender, remember_refusal)
+            return await self._once(
+                envelope, message, handler, inbox_id or envelope.id, sender, remember_refusal=remember_refusal
+            )
 
     async def execute(
         self, command: Command, handler: Handler, *, id: str, source: str, correlation: str | None = None
@@ -104,6 +106,7 @@ class Executor:
         handler: Handler,
         inbox_id: str,
         sender: str,
+        *,
         remember_refusal: bool = True,
     ) -> Outcome:
         digest = _digest(envelope)

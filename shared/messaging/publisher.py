@@ -42,6 +42,7 @@ class Outgoing:
     content_type: str = CONTENT_TYPE
     correlation_id: str | None = None
     reply_to: str | None = None
+    mandatory: bool = True
 
 
 class Publisher:
@@ -74,7 +75,9 @@ class Publisher:
                 exchange = await self._exchange(message.exchange)
                 # The client library matches what the broker returns by message id: never the same id twice in flight.
                 async with self._ids.hold(message.message_id):
-                    await exchange.publish(self._amqp(message), routing_key=message.routing_key, mandatory=True)
+                    await exchange.publish(
+                        self._amqp(message), routing_key=message.routing_key, mandatory=message.mandatory
+                    )
         except DeliveryError as error:
             raise Unroutable(f"{message.exchange}/{message.routing_key}: no queue took it") from error
         except (AMQPError, OSError, TimeoutError, asyncio.CancelledError, RuntimeError) as error:

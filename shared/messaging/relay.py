@@ -36,7 +36,7 @@ PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Relay:
-    """Publishes outboxes of the given collections. `offer` is called after every commit; `run` is the background task."""
+    """Publishes outboxes of the given collections: `offer` follows every commit, `run` is the background task."""
 
     def __init__(
         self, store: Store, publisher: Publisher, service: str, collections: Sequence[Collection], metrics: Metrics
@@ -98,10 +98,10 @@ class Relay:
         """Publish a batch and empty what was taken; whether all of it was."""
         outgoing = {e["id"]: self._outgoing(e) for item in batch for e in item.outbox}
         errors = dict(zip(outgoing, await self._publisher.publish_many(list(outgoing.values())), strict=True))
-        failed = {id for id, error in errors.items() if error is not None}
+        failed = {key for key, error in errors.items() if error is not None}
         if failed:
             log.warning("relay_unconfirmed", count=len(failed), error=str(next(e for e in errors.values() if e)))
-        self._metrics.relayed.inc(len(errors) - len(failed))
+        self._metrics.relayed(len(errors) - len(failed))
         try:
             await self._trim(batch, failed)
         except StoreError as error:

@@ -1,4 +1,4 @@
-"""Feeds one consumer from the log of all events: a service added later is brought up to date, a lost store filled again.
+"""Feeds one consumer from the log of all events: brings a new service up to date, fills a lost store again.
 
 What the consumer handled before it drops by its inbox, so a replay changes nothing that is already right.
 """
@@ -38,7 +38,9 @@ async def replay(
         key = f"{source}.{message.routing_key}"
         headers = {failing.SENDER: source}
         try:
-            await publisher.publish(Outgoing(replay_exchange(consumer), key, message.body, envelope.id, headers=headers))
+            await publisher.publish(
+                Outgoing(replay_exchange(consumer), key, message.body, envelope.id, headers=headers)
+            )
         except Unroutable:
             continue
         yield envelope

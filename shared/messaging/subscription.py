@@ -7,7 +7,6 @@ succeed is tried for ever with a log line only, and a consumer that the broker c
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -103,7 +102,7 @@ class Subscription:
             reconnect_interval=1.0,
             fail_fast=True,
             apply_types=False,  # no dependency injection: the table in messages.py says what is called
-            logger=logging.getLogger("faststream"),
+            logger=None,  # a line a message tells nothing; faults are told where they are settled
             graceful_timeout=self._shutdown_seconds,
         )
         for queue in self._queues:

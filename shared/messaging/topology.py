@@ -1,13 +1,13 @@
 """What each service needs on the broker, as plain data: declared from code and written as definitions.json.
 
-    command ─► <s>.commands ─► queue <s>.commands
-    outbox ─► <s>.outbox ─┬─► stream events.log
-                          └─► <s>.events ─┬─► queue <consumer>.from.<s>
-                                          ├─► <s>.optional   (events that need no consumer end here)
-                                          └─► <s>.unrouted   (alternate exchange) ─► queue <s>.unrouted
-    replay ─► <s>.replay ─► the queues <s>.from.<publisher>, as they are bound
-    failing ─► <s>.retry.<ms> ─(after the delay)─► the queue it came from
-    given up ─► queue <s>.dead
+command ─► <s>.commands ─► queue <s>.commands
+outbox ─► <s>.outbox ─┬─► stream events.log
+                      └─► <s>.events ─┬─► queue <consumer>.from.<s>
+                                      ├─► <s>.optional   (events that need no consumer end here)
+                                      └─► <s>.unrouted   (alternate exchange) ─► queue <s>.unrouted
+replay ─► <s>.replay ─► the queues <s>.from.<publisher>, as they are bound
+failing ─► <s>.retry.<ms> ─(after the delay)─► the queue it came from
+given up ─► queue <s>.dead
 """
 
 from collections.abc import Mapping, Sequence
@@ -117,7 +117,11 @@ class Topology:
             Binding(f"{s}.unrouted", f"{s}.unrouted"),
             *(Binding(f"{s}.events", f"{s}.optional", key, to_exchange=True) for key in sorted(self.optional)),
             *(Binding(retry_name(s, delay), retry_name(s, delay)) for delay in self.delays),
-            *(binding for publisher, keys in sorted(self.consumes.items()) for binding in self._inputs(publisher, keys)),
+            *(
+                binding
+                for publisher, keys in sorted(self.consumes.items())
+                for binding in self._inputs(publisher, keys)
+            ),
         ]
 
     def _inputs(self, publisher: str, keys: Sequence[str]) -> list[Binding]:
@@ -144,7 +148,7 @@ def dead_queue(service: str) -> str:
 
 
 def replay_exchange(service: str) -> str:
-    """Where a replay for one consumer is published, with <publisher>.<name>.v<N> as key: what it does not take, returns."""
+    """Where a replay for one consumer is published, with <publisher>.<name>.v<N> as key; what it takes not, returns."""
     return f"{service}.replay"
 
 

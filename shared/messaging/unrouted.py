@@ -31,19 +31,19 @@ async def _look(publisher: Publisher, service: str, metrics: Metrics) -> None:
     try:
         queue = await channel.declare_queue(f"{service}.unrouted", passive=True)
         count = queue.declaration_result.message_count or 0
-        metrics.unrouted.set(count)
         if count:
             log.error("unrouted_events", count=count, queue=queue.name)
-        await _send_again(publisher, service, queue, count)
+        await _send_again(publisher, service, queue, count, metrics)
     finally:
         await channel.close()
 
 
-async def _send_again(publisher: Publisher, service: str, queue: AbstractQueue, count: int) -> None:
+async def _send_again(publisher: Publisher, service: str, queue: AbstractQueue, count: int, metrics: Metrics) -> None:
     for _ in range(count):
         message: AbstractIncomingMessage | None = await queue.get(fail=False)
         if message is None:
             return
+        metrics.unrouted(f"dk.rummelig.{service}.{message.routing_key}")
         again = Outgoing(f"{service}.events", message.routing_key or "", message.body, message.message_id or "")
         await publisher.publish(again)
         await message.ack()
