@@ -19,7 +19,7 @@ def _environment(monkeypatch):
     monkeypatch.setenv("TRYOUT_LINK_KEYS", SECRET)
 
 
-def refused(capsys) -> str:
+def refused(capsys: pytest.CaptureFixture[str]) -> str:
     """The one line on stderr with which the start is refused."""
     with pytest.raises(SystemExit) as stopped:
         load(Settings)
@@ -34,8 +34,8 @@ def test_defaults():
     assert settings.amqp_url.get_secret_value() == "amqp://tryout:tryout@127.0.0.1:5672/"
     assert settings.store_url.get_secret_value() == "sqlite:///tryout.db"
     assert settings.public_url == "http://127.0.0.1:8080"
-    assert settings.retry_delays == (1, 5, 30, 300, 1800)
-    assert settings.trusted_users == ("operator",)
+    assert list(settings.retry_delays) == [1, 5, 30, 300, 1800]
+    assert list(settings.trusted_users) == ["operator"]
     assert settings.log_format == "json"  # the tests' stderr is no terminal
 
 
@@ -44,8 +44,8 @@ def test_lists_are_comma_separated(monkeypatch):
     monkeypatch.setenv("TRYOUT_TRUSTED_USERS", "operator, migration")
     monkeypatch.setenv("TRYOUT_TRUSTED_PROXIES", "10.0.0.0/8,::1/128")
     settings = load(Settings)
-    assert settings.retry_delays == (0.1, 2)
-    assert settings.trusted_users == ("operator", "migration")
+    assert list(settings.retry_delays) == [0.1, 2]
+    assert list(settings.trusted_users) == ["operator", "migration"]
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
 
 

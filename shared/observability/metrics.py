@@ -1,0 +1,121 @@
+"""What a service counts and measures, for Prometheus. Labels are bounded, whatever the messages hold."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from shared.contracts.base import MESSAGES
+
+UNKNOWN = "unknown"
+OTHER = "other"
+MOST_VALUES = 100
+"""Distinct values that one label may take; further ones count as "other"."""
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Bounded:
+    """Lets the first values of a label through and calls all later ones "other": no input can fill the memory."""
+
+    def __init__(self, most: int = MOST_VALUES) -> None:
+        self._most = most
+        self._values: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __call__(self, value: str) -> str:
+        with self._lock:
+            if value in self._values or len(self._values) < self._most:
+                self._values.add(value)
+                return value
+        return OTHER
+
+
+class Metrics:
+    """The metrics of one service, in a registry of their own.
+
+    `type` is a CloudEvents type; one that no contract knows counts as "unknown". Gauges are attributes, to be `set`.
+    """
+
+    def __init__(self, service: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+        Info("rummelig_service", "The service", registry=registry).info({"service": service})
+        self._queue, self._outcome, self._kind = Bounded(), Bounded(), Bounded()
+
+        def counter(name: str, says: str, *labels: str) -> Counter:
+            return Counter(f"rummelig_{name}", says, labels, registry=registry)
+
+        def gauge(name: str, says: str) -> Gauge:
+            return Gauge(f"rummelig_{name}", says, registry=registry)
+
+        self._consumed = counter("consumed", "Messages handled, by how it ended", "queue", "type", "outcome")
+        self._retried = counter("retried", "Messages put back to be tried again later", "queue", "type")
+        self._dead = counter("dead_lettered", "Messages given up, by reason", "queue", "reason")
+        self._duplicates = counter("duplicates", "Messages that had been handled before", "queue")
+        self._relayed = counter("relayed", "Events that the broker has confirmed")
+        self._unrouted = counter("unrouted", "Events that no queue is bound for", "type")
+        self._mails = counter("mails", "Mails, by kind and how it ended", "kind", "outcome")
+        self._seconds = Histogram(
+            "rummelig_handler_seconds", "Time that handling took", ("type",), buckets=SECONDS, registry=registry
+        )
+        self.relay_lag = gauge("relay_lag_seconds", "Age of the oldest event that waits to be sent; 0 if none waits")
+        self.outbox_waiting = gauge("outbox_waiting", "Events that wait to be sent")
+        self.consumers_present = gauge("consumers_present", "Queues that this process consumes from right now")
+        self.store_up = gauge("store_up", "1 if the store answers")
+        self.broker_up = gauge("broker_up", "1 if the broker is connected")
+
+    def consumed(self, queue: str, type: str, outcome: str) -> None:
+        """One message was handled and settled."""
+        self._consumed.labels(self._queue(queue), known(type), self._outcome(outcome)).inc()
+
+    def retried(self, queue: str, type: str) -> None:
+        """One message goes through a retry queue."""
+        self._retried.labels(self._queue(queue), known(type)).inc()
+
+    def dead_lettered(self, queue: str, reason: str) -> None:
+        """One message goes to the dead letters; `reason` is a word of a small set, no sentence."""
+        self._dead.labels(self._queue(queue), self._outcome(reason)).inc()
+
+    def duplicate(self, queue: str) -> None:
+        """One message had been handled before."""
+        self._duplicates.labels(self._queue(queue)).inc()
+
+    def relayed(self, count: int = 1) -> None:
+        """So many events were confirmed by the broker."""
+        self._relayed.inc(count)
+
+    def unrouted(self, type: str) -> None:
+        """One event reached no queue."""
+        self._unrouted.labels(known(type)).inc()
+
+    def mail(self, kind: str, outcome: str) -> None:
+        """One mail ended: sent, failed, bounced, uncertain, suppressed, …"""
+        self._mails.labels(self._kind(kind), self._outcome(outcome)).inc()
+
+    def handled(self, type: str, seconds: float) -> None:
+        """Handling one message of the type took so long."""
+        self._seconds.labels(known(type)).observe(seconds)
+
+    @contextmanager
+    def timed(self, type: str) -> Iterator[None]:
+        """Measures the block as the handling of one message, also where it raises."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.handled(type, perf_counter() - start)
+
+    def render(self) -> tuple[bytes, str]:
+        """All metrics in Prometheus' text format, and its content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+def known(type: str) -> str:
+    """The type if a contract knows it, else "unknown"."""
+    return type if type in MESSAGES else UNKNOWN
