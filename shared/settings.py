@@ -108,7 +108,7 @@ class ServiceSettings(BaseSettings):
     """The base of links in mails, without a slash at its end."""
     http_rate: float = Field(120, gt=0)
     """Requests a minute that one address may make on average (health and metrics apart)."""
-    http_burst: int = Field(60, ge=1)
+    http_burst: int = Field(100, ge=1)
     """Requests that one address may make at once."""
     http_body_bytes: int = Field(1_048_576, ge=1)
     trusted_proxies: Networks = ()

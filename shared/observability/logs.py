@@ -4,6 +4,7 @@ The records of libraries (the standard library's logging) go the same way. `stru
 adds what is common to all records of a message, such as its correlation id.
 """
 
+import contextlib
 import json
 import logging
 import re
@@ -54,7 +55,7 @@ def configure(settings: ServiceSettings, stream: TextIO | None = None) -> None:
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _failure, _masked, render],
         pass_foreign_args=False,
     )
-    handler = _Handler(out)
+    handler = _Handler(stream)
     handler.setFormatter(formatter)
     _take_over(handler, settings.log_level.upper())
 
@@ -74,16 +75,25 @@ def _take_over(handler: logging.Handler, level: str) -> None:
     sys.excepthook = _crashed
 
 
-class _Handler(logging.StreamHandler[TextIO]):
-    """A record that cannot be written is lost with one line that holds nothing of it."""
+class _Handler(logging.Handler):
+    """Writes to the stream, or to what is stderr at that time. A record that cannot be written is lost with one line
+    that holds nothing of it.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self._given = stream
 
     @override
-    def handleError(self, record: logging.LogRecord) -> None:
-        kind = sys.exc_info()[0]
+    def emit(self, record: logging.LogRecord) -> None:
+        stream = self._given or sys.stderr
         try:
-            self.stream.write(f"log record of {record.name} lost: {kind.__name__ if kind else 'unknown'}\n")
-        except (OSError, ValueError):
-            return  # nobody reads any more
+            line = self.format(record)
+        except Exception as error:  # noqa: BLE001 - whatever a library passed in, logging must not stop the work
+            line = f"log record of {escape(record.name)} lost: {type(error).__name__}"
+        with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+            stream.write(line + "\n")
+            stream.flush()
 
 
 class _Standard:
