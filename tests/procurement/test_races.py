@@ -1,6 +1,7 @@
 """A demand and a supplier that come at the same moment; a process that dies between any two steps."""
 
 import asyncio
+from datetime import timedelta
 from itertools import count
 from typing import Any, cast
 
@@ -106,6 +107,18 @@ async def test_after_a_crash_between_any_two_steps_it_is_done_once(message):
         if not crashed:
             assert step > 5
             return
+
+
+async def test_a_demand_written_in_time_is_answered_also_when_a_crash_made_its_answer_late():
+    async with harness(messages, REPOSITORIES, wrap=_failing) as rig:
+        cast("Failing", rig.store).at = 4  # the demand is written; the search for suppliers does not come about
+        with pytest.raises(Unavailable):
+            await rig.send(demand(), "publish-1")
+        await rig.sweep()
+        [told] = rig.told(DemandPublished)
+        rig.now += timedelta(days=365)
+
+        assert done(await rig.send(demand(), "publish-1"))["demand_id"] == told.demand_id
 
 
 async def _twice(rig: Harness, message: str) -> bool:
