@@ -106,6 +106,7 @@ class _Standard:
         record = event.get("_record")
         if record is not None:
             event["logger"] = record.name
+            event.pop("color_message", None)  # uvicorn says everything twice
         event["time"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         event["service"] = self._service
         return event
