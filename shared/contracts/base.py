@@ -49,7 +49,10 @@ class Envelope(BaseModel):
 
 
 class Message(BaseModel):
-    """The `data` of a command or an event. Subclasses are declared once and are found by their CloudEvents type."""
+    """The `data` of a command or an event. Subclasses are declared once and are found by their CloudEvents type.
+
+    The service is the name of the module; messages that live in their service's own folder say it: `service="…"`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -58,12 +61,18 @@ class Message(BaseModel):
     message_version: ClassVar[int] = 1
 
     def __init_subclass__(
-        cls, *, name: str | None = None, version: int = 1, abstract: bool = False, **kwargs: Any
+        cls,
+        *,
+        name: str | None = None,
+        version: int = 1,
+        service: str | None = None,
+        abstract: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
         if abstract:
             return
-        cls.service_name = cls.__module__.rpartition(".")[2]
+        cls.service_name = service or cls.__module__.rpartition(".")[2]
         cls.message_name = name or re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
         cls.message_version = version
         MESSAGES[cls.type()] = cls
