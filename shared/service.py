@@ -179,7 +179,9 @@ def tables(
     topology: Topology, commands: Mapping[type[Command], Handler], consumes: Mapping[type[Event], Handler]
 ) -> dict[str, dict[type[Message], Handler]]:
     """Queue -> the messages that it may bring."""
-    found: dict[str, dict[type[Message], Handler]] = {topology.commands: {**commands}}
+    found: dict[str, dict[type[Message], Handler]] = {
+        topology.commands: {command: handler for command, handler in commands.items()}  # noqa: C416 - widens the key's type
+    }
     for event, handler in consumes.items():
         found.setdefault(topology.queue_from(event.service_name), {})[event] = handler
     return found

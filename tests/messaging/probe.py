@@ -35,6 +35,12 @@ class Fail(Command):
     times: int = 1
 
 
+class Secret(Command):
+    """Nobody may send it."""
+
+    senders = ("nobody",)
+
+
 class Added(Event):
     """A counter changed."""
 
@@ -97,11 +103,15 @@ async def fail(command: Fail, _: Work) -> None:
         raise RuntimeError(f"failed as told, {command.label}")
 
 
+async def keep_secret(_: Secret, __: Work) -> None:
+    """Never reached."""
+
+
 async def see(event: Added, work: Work) -> None:
     """Keep the newest total."""
     await work.put(SEEN, Seen(id=event.counter, version=work.message.aggregateversion or 1, total=event.total))
 
 
-COMMANDS = {Add: add, Fail: fail}
+COMMANDS = {Add: add, Fail: fail, Secret: keep_secret}
 CONSUMES = {Added: see}
 PUBLISHES = (Added, Heard)

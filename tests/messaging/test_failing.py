@@ -1,0 +1,151 @@
+"""Messages that fail: tiers, dead letters with their reasons, replay; and stores and brokers that are away."""
+
+import asyncio
+import json
+from typing import Any
+
+import aio_pika
+import pytest
+
+from shared.contracts.base import Envelope
+from shared.messaging.publisher import Outgoing
+from shared.store.errors import Unavailable
+from tests.messaging.probe import COUNTERS, SEEN, Add, Added, Fail, Tally
+from tests.support.running import until
+
+
+async def publish(operator, queue: str, body: bytes, id: str = "m1", **headers) -> None:
+    await operator.publish(Outgoing("", queue, body, id, headers=headers))
+
+
+def command(model, id: str = "m1", **data) -> bytes:
+    return Envelope(id=id, source="/test", type=model.type(), data=data).to_json()
+
+
+async def letters(dead, count: int = 1):
+    return await until(dead.all, lambda found: len(found) >= count)
+
+
+async def test_what_fails_in_every_try_becomes_a_dead_letter_that_says_why(service, operator, dead):
+    await publish(operator, "probe.commands", command(Fail, label="always", times=99))
+    (letter,) = await letters(dead)
+    assert letter.reason == "handler-failed"
+    assert letter.detail == "RuntimeError: failed as told, always"
+    assert letter.handler == "tests.messaging.probe.fail"
+    assert letter.queue == "probe.commands"
+    assert letter.tries == 3
+    assert letter.first < letter.last
+    assert "probe.py" in letter.trace
+    assert Tally.failures["always"] == 3
+
+
+async def test_a_poison_message_in_each_queue_ends_as_a_dead_letter_while_others_flow(service, operator, dead, client):
+    for queue in ("probe.commands", "probe.from.probe"):
+        await publish(operator, queue, b"not json", id=f"poison-{queue}")
+    assert (await client.send(Add(counter="a"))).ok
+    found = await letters(dead, 2)
+    assert {(x.queue, x.reason) for x in found} == {
+        ("probe.commands", "unreadable"),
+        ("probe.from.probe", "unreadable"),
+    }
+
+
+async def test_more_poison_than_the_prefetch_leaves_the_consumer_draining(start, operator, dead, client):
+    async with start(prefetch=5):
+        for n in range(30):
+            await publish(operator, "probe.commands", b"\x00", id=f"p{n}")
+        assert (await client.send(Add(counter="a"))).ok
+        assert len(await letters(dead, 30)) == 30
+
+
+async def test_a_mended_dead_letter_is_replayed_and_leaves(service, operator, dead):
+    await publish(operator, "probe.commands", command(Add, counter=5))
+    (letter,) = await letters(dead)
+    mended = json.loads(letter.body) | {"data": {"counter": "mended", "amount": 4}}
+    assert await dead.replay(letter.id, json.dumps(mended).encode())
+    await until(lambda: service.store.get(COUNTERS.collection, "mended"), lambda d: d is not None and d["total"] == 4)
+    assert await dead.all() == []
+
+
+async def test_a_refused_command_that_nobody_hears_of_can_be_replayed_as_it_is(service, operator, dead):
+    await publish(operator, "probe.commands", command(Add, counter="a", amount=13))
+    (letter,) = await letters(dead)
+    assert letter.reason == "refused"
+    await dead.replay(letter.id)
+    await letters(dead)
+    assert await dead.drop(letter.id)
+    assert await dead.all() == []
+    assert await dead.drop(letter.id) is None
+
+
+async def test_looking_at_dead_letters_thirty_times_uses_none_up(service, operator, dead):
+    await publish(operator, "probe.commands", b"x")
+    await letters(dead)
+    for _ in range(30):
+        assert len(await dead.all()) == 1
+
+
+async def test_an_event_from_another_user_than_its_publisher_is_laid_aside(service, broker, operator, dead):
+    connection = await aio_pika.connect(broker.url("integrator"))
+    channel = await connection.channel()
+    event = command(Added, counter="forged", total=1_000_000)
+    with pytest.raises(aio_pika.exceptions.AMQPError):
+        await channel.default_exchange.publish(
+            aio_pika.Message(event, message_id="m1", user_id="integrator"), routing_key="probe.from.probe"
+        )
+    await connection.close()
+    assert await service.store.get(SEEN.collection, "forged") is None
+
+
+async def test_a_store_that_is_away_burns_no_tries(service, client, monkeypatch, dead):
+    away = True
+    ping, insert = service.store.ping, service.store.insert
+
+    async def maybe(real: Any, *arguments: Any) -> Any:
+        if away:
+            raise Unavailable("pulled the plug")
+        return await real(*arguments)
+
+    monkeypatch.setattr(service.store, "insert", lambda *a: maybe(insert, *a))
+    monkeypatch.setattr(service.store, "ping", lambda *a: maybe(ping, *a))
+    sending = [asyncio.create_task(client.send(Add(counter=f"c{n}"))) for n in range(20)]
+
+    async def reasons() -> list[Any]:
+        return service.reasons()
+
+    await until(reasons, lambda r: any("pulled the plug" in reason for reason in r))
+    away = False
+    assert all(reply.ok for reply in await asyncio.gather(*sending))
+    assert await dead.all() == []
+    await until(reasons, lambda r: not r)
+
+
+async def test_a_write_whose_answer_is_lost_has_one_effect(service, client, monkeypatch):
+    insert = service.store.insert
+    lost: list[str] = []
+
+    async def insert_and_lose(collection, document):
+        await insert(collection, document)
+        if collection.name == "counters" and not lost:
+            lost.append(document["_id"])
+            raise Unavailable("the answer was lost")
+
+    monkeypatch.setattr(service.store, "insert", insert_and_lose)
+    assert (await client.send(Add(counter="a", amount=7))).result == {"total": 7}
+    assert lost == ["a"]
+    await until(lambda: service.store.get(SEEN.collection, "a"), lambda d: d is not None and d["total"] == 7)
+
+
+async def test_a_graceful_stop_finishes_what_is_in_hand_and_loses_nothing(start, client):
+    Tally.gate = asyncio.Event()
+    async with start() as first:
+        sending = [asyncio.create_task(client.send(Add(counter=f"c{n}"))) for n in range(10)]
+
+        async def held() -> int:
+            return len(first.executor._keys._locks)
+
+        await until(held, lambda n: n == 10)
+        stopping = asyncio.get_running_loop().call_later(0.05, Tally.gate.set)
+    assert stopping.when()
+    async with start():
+        assert [r.result for r in await asyncio.gather(*sending)] == [{"total": 1}] * 10
