@@ -7,7 +7,7 @@ and follows from it. Reading the event first therefore makes every query on its 
 from services.events.domain import ACTIVE, NetworkEvent, Signup, announce, telling
 from services.events.domain.refusals import OtherAttendance
 from services.events.domain.telling import Links
-from services.events.store import EVENTS, SIGNUPS
+from services.events.store import EVENTS, SIGNUPS, active_of, in_line, up_to
 from shared.contracts.events import (
     AnnounceEvent,
     Attendance,
@@ -20,7 +20,6 @@ from shared.contracts.events import (
 )
 from shared.contracts.problems import NotFound
 from shared.store.errors import Stale
-from shared.store.port import Between, In
 from shared.store.work import Work
 
 PAGE = 100
@@ -83,8 +82,7 @@ async def _release(work: Work, event: NetworkEvent, signup: Signup) -> None:
 
 
 async def _cancel_all(work: Work, event: NetworkEvent, attendance: Attendance, state: SignUpState) -> None:
-    where = {"event_id": event.id, "attendance": attendance, "state": state}
-    while page := await work.find(SIGNUPS, where, order="arrival", limit=PAGE):
+    while page := await work.find(SIGNUPS, in_line(event.id, attendance, state), order="arrival", limit=PAGE):
         writes = [
             (s.to("cancelled").model_copy(update={"version": s.version + 1}), [telling.cancelled(event, s)])
             for s in page
@@ -107,20 +105,16 @@ async def _signup(work: Work, id: str) -> Signup:
 
 
 async def _active(work: Work, event: NetworkEvent, email: str) -> Signup | None:
-    where = {"email": email, "event_id": event.id, "state": In(ACTIVE)}
-    return next(iter(await work.find(SIGNUPS, where, limit=1)), None)
+    return next(iter(await work.find(SIGNUPS, active_of(email, event.id), limit=1)), None)
 
 
 async def _first_waiting(work: Work, signup: Signup) -> Signup | None:
-    where = {"event_id": signup.event_id, "attendance": signup.attendance, "state": "waiting"}
+    where = in_line(signup.event_id, signup.attendance, "waiting")
     return next(iter(await work.find(SIGNUPS, where, order="arrival", limit=1)), None)
 
 
 async def _position(work: Work, signup: Signup) -> int | None:
-    if signup.state != "waiting":
-        return None
-    where = {"event_id": signup.event_id, "attendance": signup.attendance, "state": "waiting"}
-    return await work.store.count(SIGNUPS.collection, where | {"arrival": Between(at_most=signup.arrival)})
+    return await work.store.count(SIGNUPS.collection, up_to(signup)) if signup.state == "waiting" else None
 
 
 def _links(work: Work) -> Links:

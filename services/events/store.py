@@ -1,7 +1,10 @@
 """Where network events and sign-ups are kept; an index for each query."""
 
-from services.events.domain import NetworkEvent, Signup
-from shared.store.port import Index
+from datetime import datetime
+
+from services.events.domain import ACTIVE, NetworkEvent, Signup
+from shared.contracts.events import Attendance, SignUpState
+from shared.store.port import Between, In, Index, Where
 from shared.store.repository import Repository
 
 EVENTS = Repository("events", NetworkEvent, indexes=(Index(("state", "starts")),))  # what is to come
@@ -16,3 +19,24 @@ SIGNUPS = Repository(
 )
 
 REPOSITORIES = (EVENTS, SIGNUPS)
+
+
+def to_come(now: datetime) -> Where:
+    """Events that people can sign up for; order by `starts`."""
+    return {"state": "announced", "starts": Between(above=now)}
+
+
+def in_line(event_id: str, attendance: Attendance, state: SignUpState) -> Where:
+    """Sign-ups of a kind and state; order by `arrival`."""
+    return {"event_id": event_id, "attendance": attendance, "state": state}
+
+
+def up_to(signup: Signup) -> Where:
+    """Those of its kind and state who came before, and itself: for one who waits, their number is the position."""
+    line = in_line(signup.event_id, signup.attendance, signup.state)
+    return {**line, "arrival": Between(at_most=signup.arrival)}
+
+
+def active_of(email: str, event_id: str) -> Where:
+    """A person's sign-up for an event that is not cancelled: there is at most one."""
+    return {"email": email, "event_id": event_id, "state": In(ACTIVE)}

@@ -8,13 +8,16 @@ from typing import Any, cast
 import pytest
 
 from services.events import messages
-from services.events.store import EVENTS, REPOSITORIES, SIGNUPS
+from services.events.domain import Signup
+from services.events.store import EVENTS, REPOSITORIES, SIGNUPS, active_of, in_line, to_come, up_to
 from shared.contracts.events import CancelSignup, SignupCancelled, SignupConfirmed, SignupPromoted, SignupWaitlisted
-from shared.store.port import Between, In, Where, serving_index
+from shared.store.port import Where, serving_index
 from shared.store.repository import Repository
 from tests.events.builders import LINKS, announced, cancel, done, meeting, on_site_only, person, seats, signed_up
 from tests.support.harness import Harness, harness
 from tests.support.watched import Counting
+
+WHO = {"event_id": "e", "name": "A", "email": "asta@forening.example", "attendance": "on-site", "language": "da"}
 
 
 async def test_two_hundred_at_once_in_order_of_arrival(rig):
@@ -64,8 +67,7 @@ async def test_signing_up_and_cancelling_at_once(rig):
 
     assert await seats(rig, event_id) == {"on_site": (10, 30), "online": (0, 0)}
     # Who was there first and stayed has a seat; whoever moved up on the way is told so once.
-    where = {"event_id": event_id, "attendance": "on-site", "state": "confirmed"}
-    holders = await rig.store.find(SIGNUPS.collection, where, order="arrival")
+    holders = await rig.store.find(SIGNUPS.collection, in_line(event_id, "on-site", "confirmed"), order="arrival")
     assert [holder["_id"] for holder in holders] == ids[20:]
     promoted, cancelled = rig.told(SignupPromoted), rig.told(SignupCancelled)
     assert len({told.signup_id for told in promoted}) == len(promoted)
@@ -88,7 +90,9 @@ async def test_the_cost_of_one_stays_flat_as_the_event_grows(counted):
         await rig.send(person(event_id, crowd[-1]))  # how it stands
         await signed_up(rig, event_id, 1000 + crowd[-1])  # a new one
         await cancel(rig, ids[-1])  # one who waits
-        await cancel(rig, (await store.find(SIGNUPS.collection, _seat_holders(event_id), limit=1))[0]["_id"])
+        await cancel(
+            rig, (await store.find(SIGNUPS.collection, in_line(event_id, "on-site", "confirmed"), limit=1))[0]["_id"]
+        )
         costs.append(dict(store.calls))
         sizes.append(len(str(await store.get(EVENTS.collection, event_id))))
 
@@ -98,18 +102,15 @@ async def test_the_cost_of_one_stays_flat_as_the_event_grows(counted):
 
 
 async def test_every_query_is_served_by_an_index(rig):
+    signup = Signup.model_validate({"id": "s", "state": "waiting", "arrival": 3, "signed_up_at": rig.now} | WHO)
     queries: list[tuple[Repository[Any], Where, str | None]] = [
-        (SIGNUPS, {"email": "a@b.example", "event_id": "e", "state": In(("confirmed", "waiting"))}, None),
-        (SIGNUPS, _seat_holders("e"), "arrival"),
-        (SIGNUPS, _seat_holders("e") | {"arrival": Between(at_most=3)}, None),
-        (EVENTS, {"state": "announced", "starts": Between(above=rig.now)}, "starts"),
+        (SIGNUPS, active_of("asta@forening.example", "e"), None),
+        (SIGNUPS, in_line("e", "on-site", "confirmed"), "arrival"),
+        (SIGNUPS, up_to(signup), None),
+        (EVENTS, to_come(rig.now), "starts"),
     ]
     for repository, where, order in queries:
         plan = await rig.store.explain(repository.collection, where, order)
         index = serving_index(repository.collection, where, order)
         assert index is not None
         assert index.name in plan
-
-
-def _seat_holders(event_id: str) -> dict[str, Any]:
-    return {"event_id": event_id, "attendance": "on-site", "state": "confirmed"}

@@ -1,0 +1,305 @@
+"""The pages as a browser meets them."""
+
+import re
+from html import unescape
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from httpx import ASGITransport, AsyncClient, Response
+
+from services.events import pages
+from services.events.settings import Settings
+from shared.contracts.events import SignupCancelled, SignupConfirmed, SignupPromoted, SignupWaitlisted
+from shared.observability.metrics import Metrics
+from shared.web.application import application
+from tests.events.builders import ENDS, LINKS, STARTS, announced, call_off, on_site_only, person, seats, signed_up
+
+WHO = {"name": "Asta Eksempel", "email": "asta@forening.example", "attendance": "on-site"}
+
+
+@pytest.fixture
+async def browser(rig):
+    settings = Settings(link_keys="k1:only-for-tests-0123456789", http_burst=1000)
+    app = application(settings, Metrics("events"), list, pages.routes(rig.executor, LINKS))
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://pages.example") as client:
+        yield client
+
+
+def text(response: Response) -> str:
+    """What a person reads."""
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", response.text.split("<main")[1])).split())
+
+
+async def cancel_path(rig, event_id: str, number: int = 1, **changes: Any) -> str:
+    """The path of the link in the last mail to a person who signs up."""
+    await rig.send(person(event_id, number, **changes))
+    told = [*rig.told(SignupConfirmed), *rig.told(SignupWaitlisted)]
+    url = next(t.cancel_url for t in told if t.email == f"deltager{number}@forening.example")
+    assert url is not None
+    return str(url).removeprefix("https://moeder.example")
+
+
+# -- signing up
+
+
+async def test_the_page_of_an_event(rig, browser):
+    event_id = await announced(rig)
+    await signed_up(rig, event_id, *range(13))
+    await signed_up(rig, event_id, *range(20, 26), attendance="online")
+    page = text(await browser.get(f"/arrangementer/{event_id}"))
+
+    assert "Tilbud og støtte til socialøkonomiske virksomheder" in page
+    assert "tirsdag den 9. februar 2027 kl. 14.00–17.00" in page
+    assert "Kulturhuset Terrassen Hasselvej 15, 8620 Kjellerup" in page
+    assert "1 ledig plads" in page
+    assert "Fuldt. 2 på venteliste" in page
+    assert "moede.example" not in page
+
+
+async def test_in_english(rig, browser):
+    response = await browser.get(f"/arrangementer/{await announced(rig)}?lang=en")
+
+    assert '<html lang="en">' in response.text
+    assert "Tuesday 9 February 2027, 14:00–17:00" in text(response)
+    assert "14 free seats" in text(response)
+    assert 'action="?lang=en#tilmeld"' in response.text
+
+
+async def test_signing_up(rig, browser):
+    event_id = await announced(rig)
+    response = await browser.post(f"/arrangementer/{event_id}", data=WHO)
+
+    assert response.status_code == 200
+    assert "Du er tilmeldt" in text(response)
+    assert "asta@forening.example" in text(response)
+    await rig.relayed()
+    [told] = rig.told(SignupConfirmed)
+    assert (told.name, told.language) == ("Asta Eksempel", "da")
+
+
+async def test_signing_up_in_english_by_multipart(rig, browser):
+    event_id = await announced(rig)
+    fields = {name: (None, value) for name, value in WHO.items()}
+    response = await browser.post(f"/arrangementer/{event_id}?lang=en", files=fields)
+
+    assert "You are signed up" in text(response)
+    await rig.relayed()
+    assert rig.told(SignupConfirmed)[0].language == "en"
+
+
+async def test_the_button_pressed_twice_is_one_sign_up(rig, browser):
+    event_id = await announced(rig)
+    for _ in range(2):
+        assert "Du er tilmeldt" in text(await browser.post(f"/arrangementer/{event_id}", data=WHO))
+
+    assert (await seats(rig, event_id))["on_site"] == (1, 0)
+
+
+async def test_the_waiting_list(rig, browser):
+    event_id = await announced(rig, on_site_only(1))
+    await signed_up(rig, event_id, 1, 2)
+    page = text(await browser.post(f"/arrangementer/{event_id}", data=WHO))
+
+    assert "Du er på ventelisten" in page
+    assert "Du er nummer 2 på ventelisten" in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": " "}, "Skriv dit navn"),
+        ({"name": "Asta 010203-1234"}, "Skriv aldrig et CPR-nummer"),
+        ({"email": "asta"}, "Skriv en hel e-mailadresse"),
+        ({"email": ""}, "Skriv en hel e-mailadresse"),
+        ({"attendance": ""}, "Vælg en af de to"),
+        ({"attendance": "hybrid"}, "Vælg en af de to"),
+    ],
+)
+async def test_what_is_wrong_is_said_and_what_was_typed_is_kept(rig, browser, changes, message):
+    event_id = await announced(rig)
+    response = await browser.post(f"/arrangementer/{event_id}", data=WHO | changes)
+
+    assert response.status_code == 422
+    assert message in text(response)
+    assert "Du er ikke tilmeldt endnu" in text(response)
+    if "name" not in changes:
+        assert 'value="Asta Eksempel"' in response.text
+    assert (await seats(rig, event_id))["on_site"] == (0, 0)
+
+
+async def test_an_empty_form(rig, browser):
+    response = await browser.post(f"/arrangementer/{await announced(rig)}")
+
+    assert response.status_code == 422
+    assert response.text.count('class="error"') == 3
+
+
+async def test_nothing_typed_becomes_markup(rig, browser):
+    name = '"><script>alert(1)</script>'
+    response = await browser.post(f"/arrangementer/{await announced(rig)}", data=WHO | {"name": name, "email": "x"})
+
+    assert "<script" not in response.text
+
+
+async def test_the_other_kind_of_seat(rig, browser):
+    event_id = await announced(rig)
+    await browser.post(f"/arrangementer/{event_id}", data=WHO)
+    response = await browser.post(f"/arrangementer/{event_id}", data=WHO | {"attendance": "online"})
+
+    assert response.status_code == 409
+    assert "meld først afbud" in text(response)
+
+
+async def test_with_one_kind_of_seat_nobody_has_to_choose(rig, browser):
+    event_id = await announced(rig, on_site_only(3))
+    page = await browser.get(f"/arrangementer/{event_id}")
+
+    assert '<input type="hidden" name="attendance" value="on-site">' in page.text
+    assert 'type="radio"' not in page.text
+    response = await browser.post(f"/arrangementer/{event_id}", data=WHO | {"attendance": "online"})
+    assert response.status_code == 422
+    assert "kun følges på den måde" in text(response)
+
+
+async def test_closed_once_it_has_begun_and_when_called_off(rig, browser):
+    first, second = await announced(rig), await announced(rig)
+    await call_off(rig, first, "Oplægsholderen er syg.")
+    rig.now = STARTS
+
+    for event_id, said in ((first, "aflyst. Oplægsholderen er syg."), (second, "Arrangementet er begyndt")):
+        page = await browser.get(f"/arrangementer/{event_id}")
+        assert said in text(page)
+        assert "<form" not in page.text
+        late = await browser.post(f"/arrangementer/{event_id}", data=WHO)
+        assert (late.status_code, "<form" in late.text) == (409, False)
+    rig.now = ENDS
+    assert "Arrangementet er afholdt" in text(await browser.get(f"/arrangementer/{second}"))
+
+
+@pytest.mark.parametrize("event_id", ["no-such-event", "a%00b", "%ff", "x" * 200, "<b>"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_no_such_event(browser, event_id, method):
+    response = await browser.request(method, f"/arrangementer/{event_id}")
+
+    assert response.status_code == 404
+    assert "Siden findes ikke" in text(response)
+
+
+async def test_a_description_keeps_its_paragraphs_but_no_markup(rig, browser):
+    event_id = await announced(rig, on_site_only(1, description="Først kaffe.\nSå oplæg.\n\n<b>Kom</b> i god tid."))
+    page = (await browser.get(f"/arrangementer/{event_id}")).text
+
+    assert "<p>Først kaffe.<br>Så oplæg.</p>" in page
+    assert "<p>&lt;b&gt;Kom&lt;/b&gt; i god tid.</p>" in page
+
+
+# -- what is to come
+
+
+async def test_the_front_page_lists_what_is_to_come(rig, browser):
+    assert "ingen arrangementer" in text(await browser.get("/"))
+    later = await announced(
+        rig, on_site_only(1, title="Senere", starts_at="2027-03-01T10:00:00", ends_at="2027-03-01T12:00:00")
+    )
+    sooner = await announced(rig, on_site_only(1, title="Snart"))
+    await call_off(rig, await announced(rig, on_site_only(1, title="Aflyst")))
+    page = (await browser.get("/")).text
+
+    assert page.index(f"/arrangementer/{sooner}") < page.index(f"/arrangementer/{later}")
+    assert "Aflyst" not in page
+    rig.now = STARTS
+    assert "Snart" not in (await browser.get("/")).text
+
+
+# -- giving a seat back
+
+
+async def test_opening_the_link_changes_nothing(rig, browser):
+    path = await cancel_path(rig, await announced(rig))
+    before = await rig.dump()
+    for method in ("GET", "HEAD", "OPTIONS"):
+        await browser.request(method, path)
+    response = await browser.get(path)
+
+    assert response.status_code == 200
+    page = text(response)
+    assert "Vil du melde afbud?" in page
+    assert "Du har en plads" in page
+    assert "tirsdag den 9. februar 2027 kl. 14.00–17.00" in page
+    assert response.text.count("<button>") == 1
+    assert await rig.dump() == before
+
+
+async def test_the_button_gives_the_seat_to_the_next(rig, browser):
+    event_id = await announced(rig, on_site_only(1))
+    path = await cancel_path(rig, event_id)
+    [next_one] = await signed_up(rig, event_id, 2)
+    response = await browser.post(path, content=urlencode({}), headers={"Content-Type": FORM})
+
+    assert response.status_code == 200
+    assert "Du har meldt afbud" in text(response)
+    assert "<button>" not in response.text
+    await rig.relayed()
+    assert [told.signup_id for told in rig.told(SignupPromoted)] == [next_one]
+
+
+async def test_the_button_pressed_again_changes_nothing(rig, browser):
+    path = await cancel_path(rig, await announced(rig))
+    pressed = [await browser.post(path) for _ in range(3)]
+
+    assert {text(page) for page in pressed} == {text(pressed[0])}
+    assert text(await browser.get(path)) == text(pressed[0])
+    await rig.relayed()
+    assert len(rig.told(SignupCancelled)) == 1
+
+
+async def test_who_waits_sees_the_position(rig, browser):
+    event_id = await announced(rig, on_site_only(1))
+    await signed_up(rig, event_id, 8, 9)
+
+    assert "Du er nummer 2 på ventelisten" in text(await browser.get(await cancel_path(rig, event_id)))
+
+
+async def test_the_page_speaks_as_the_person_signed_up(rig, browser):
+    path = await cancel_path(rig, await announced(rig), language="en")
+
+    assert "Do you want to cancel?" in text(await browser.get(path))
+    assert "Vil du melde afbud?" in text(await browser.get(path + "?lang=da"))
+    assert "You have cancelled" in text(await browser.post(path))
+
+
+async def test_when_the_event_is_called_off_there_is_nothing_to_do(rig, browser):
+    event_id = await announced(rig)
+    path = await cancel_path(rig, event_id)
+    await call_off(rig, event_id, "Storm.")
+
+    for response in (await browser.get(path), await browser.post(path)):
+        assert "Arrangementet er aflyst" in text(response)
+        assert "Storm." in text(response)
+        assert "<button>" not in response.text
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_link_that_is_cut_forged_or_for_something_else(rig, browser, method):
+    path = await cancel_path(rig, await announced(rig))
+    other = LINKS.signer.sign("unsubscribe", "7b1d1f6e-2c5f-5a1c-9f0e-3a9d2f4b6c02", ENDS)
+    for wrong in (path[:-3], path[:-6] + "AAAAAA", "/afbud/x", f"/afbud/{other}", "/afbud/%ff%00"):
+        response = await browser.request(method, wrong)
+        assert response.status_code == 404
+        assert "Linket virker ikke" in text(response)
+    assert rig.told(SignupCancelled) == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_link_ends_with_the_event(rig, browser, method):
+    path = await cancel_path(rig, await announced(rig))
+    rig.now = ENDS
+    response = await browser.request(method, path)
+
+    assert response.status_code == 410
+    assert "Linket er udløbet" in text(response)
+
+
+FORM = "application/x-www-form-urlencoded"
