@@ -110,6 +110,7 @@ class Service:
             await self.relay.flush(2.0)
             await self.publisher.close()
             await self.store.close()
+            await asyncio.to_thread(tracing.shutdown)
             log.info("stopped")
 
     async def _live(self) -> None:

@@ -1,6 +1,7 @@
 """What becomes of a message that could not be handled: tried again later, or laid aside as a dead letter."""
 
 import traceback
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -123,7 +124,7 @@ class Failing:
             exchange,
             routing_key,
             delivery.body,
-            delivery.message_id,
+            delivery.message_id or str(uuid.uuid4()),  # an operator needs a name for it
             headers={k: v for k, v in headers.items() if v != ""},
             content_type=delivery.content_type,
             reply_to=delivery.reply_to if exchange else None,
