@@ -41,6 +41,8 @@ class Supplier(Aggregate):
             raise Withdrawn(self)
         # Through the model again, so that given and kept values are of the same types and can be compared.
         given = command.model_dump(exclude={"supplier_id"}, exclude_none=True)
+        if given.get("website") == "":
+            given["website"] = None
         changed = Supplier.model_validate(self.model_dump() | given)
         if changed == self:
             return self, ()

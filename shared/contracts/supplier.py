@@ -3,7 +3,20 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.base import Command, Event
-from shared.contracts.types import Cpv, Cvr, Email, EventPart, HttpUrl, Id, Language, Line, Municipality, Part, Text
+from shared.contracts.types import (
+    Cpv,
+    Cvr,
+    Email,
+    EventPart,
+    HttpUrl,
+    HttpUrlOrNothing,
+    Id,
+    Language,
+    Line,
+    Municipality,
+    Part,
+    Text,
+)
 
 
 class Offering(Part):
@@ -37,7 +50,7 @@ class RegisterSupplier(Command):
 
 
 class UpdateSupplier(Command):
-    """Change the fields that are given; the others stay. A change that changes nothing emits no event."""
+    """Change the fields that are given; the others stay. An empty website takes it out. No change, no event."""
 
     result = SupplierRef
     key = "supplier_id"
@@ -47,7 +60,7 @@ class UpdateSupplier(Command):
     email: Email | None = Field(default=None, examples=["viborg@genbrug.example"])
     municipality: Municipality | None = Field(default=None, examples=["0791"])
     offerings: tuple[Offering, ...] | None = Field(default=None, min_length=1, max_length=100)
-    website: HttpUrl | None = Field(default=None, examples=["https://genbrug.example/viborg"])
+    website: HttpUrlOrNothing | None = Field(default=None, examples=["https://genbrug.example/viborg"])
     description: Text | None = Field(default=None, examples=["Vi gør rent og sætter møbler i stand."])
     language: Language | None = Field(default=None, examples=["da"])
 

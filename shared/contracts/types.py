@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    WrapValidator,
+)
 from stdnum.dk import cvr as danish_cvr
 
 from shared.contracts.cpv import check_code
@@ -137,6 +146,13 @@ HttpUrl = Annotated[
     WithJsonSchema({"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2000}),
 ]
 """An absolute http or https address without user and password, kept as given."""
+
+HttpUrlOrNothing = Annotated[
+    HttpUrl,
+    WrapValidator(lambda value, check: value if value == "" else check(value)),
+    WithJsonSchema({"type": "string", "pattern": "^(https?://.*)?$", "maxLength": 2000}),
+]
+"""The same, or an empty text that takes an address out."""
 
 
 class Part(BaseModel):

@@ -135,3 +135,9 @@ def _command(**changes: str) -> UpdateSupplier:
 
 def _plain(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
+
+
+async def test_an_empty_website_takes_it_out(rig):
+    await registered(rig)
+    await update(rig, website="")
+    assert [e.website for e in rig.told(SupplierUpdated)] == [None]
