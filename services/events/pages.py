@@ -122,6 +122,7 @@ class EventPages:
             "when": when(event, language_of(request.scope)),
             "begun": now >= event.starts,
             "over": now >= event.ends,
+            "full": not (event.on_site.open or event.online.open),
             "given": dict.fromkeys(FIELDS, "") | (given or {}),
             "errors": {error.field: error.message for error in errors or ()},
             "conflict": conflict,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from shared.store.errors import Undeclared
+from shared.store.errors import Unavailable, Undeclared
 
 Document = dict[str, Any]
 
@@ -214,6 +214,8 @@ def declared(opened: Mapping[str, Collection], collection: Collection) -> Collec
     """The collection as it was declared at `open`; a caller that has only its name gets its indexes all the same."""
     if found := opened.get(collection.name):
         return found
+    if not opened:
+        raise Unavailable("the store is not open yet")
     raise Undeclared(f"{collection.name} is not among the collections that the store was opened with")
 
 

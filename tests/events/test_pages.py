@@ -100,6 +100,7 @@ async def test_the_button_pressed_twice_is_one_sign_up(rig, browser):
 async def test_the_waiting_list(rig, browser):
     event_id = await announced(rig, on_site_only(1))
     await signed_up(rig, event_id, 1, 2)
+    assert "Skriv mig på ventelisten" in text(await browser.get(f"/arrangementer/{event_id}"))
     page = text(await browser.post(f"/arrangementer/{event_id}", data=WHO))
 
     assert "Du er på ventelisten" in page
