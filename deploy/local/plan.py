@@ -40,7 +40,7 @@ class Planner:
         self._services = list(services)
         self._root = root
         self.given_broker = environment.get("RUMMELIG_AMQP_URL") or None
-        self._users = [*self._services, INTEGRATOR, OPERATOR]
+        self._users = [*sorted({*self._services, *discover(root)}), INTEGRATOR, OPERATOR]
         own = ["rabbitmq", "rabbitmq-distribution", "rabbitmq-epmd", "smtp"]
         self._ports = home.ports([*own, *self._services], must_be_free=starting)
         self._secrets = home.secrets([*self._users, *(f"{name}-links" for name in self._services)])

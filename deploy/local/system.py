@@ -5,6 +5,8 @@
     system.wait_ready()
     system.endpoints()["http"]["events"]
     system.kill("events")          # is started again
+    with system.held("rabbitmq"):  # is away
+        …
     system.stop()
 
 The processes hang on a supervisor, a process of its own; this object talks to it by signals and files, so another
@@ -40,7 +42,10 @@ class AlreadyRuns(Problem):
 
 
 class System:
-    """The system of one home. `environment` is added to the process's own; its URLs win over private processes."""
+    """The system of one home. `environment` is added to the process's own; its URLs win over private processes.
+
+    `services`: which to start; all that the repository has by default. The broker has a user for each in any case.
+    """
 
     def __init__(
         self,
@@ -142,18 +147,27 @@ class System:
         if state["pid"]:
             Identity(state["pid"], state["started"]).signal(number)
 
-    @contextlib.contextmanager
-    def held_down(self, name: str, number: int = signal.SIGKILL) -> Iterator[None]:
-        """Kill a process and keep it from being started again as long as the block lasts."""
+    def hold(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Kill a process and keep it down until `release`. Returns when it has ended."""
         hold = self.home.run / "hold" / name
         hold.parent.mkdir(exist_ok=True)
         hold.touch()
+        self.kill(name, number)
+        if not wait_until(lambda: self.processes()[name]["pid"] is None, STOP_SECONDS):
+            raise Problem(f"{name} does not end")
+
+    def release(self, name: str) -> None:
+        """Let a process that is held be started again; `wait_ready` waits for it."""
+        (self.home.run / "hold" / name).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def held(self, name: str, number: int = signal.SIGKILL) -> Iterator[None]:
+        """Keep a process down as long as the block lasts."""
+        self.hold(name, number)
         try:
-            self.kill(name, number)
-            wait_until(lambda: self.processes().get(name, {}).get("pid") is None, 30)
             yield
         finally:
-            hold.unlink(missing_ok=True)
+            self.release(name)
 
     def _planner(self, *, starting: bool = False) -> Planner:
         return Planner(self.home, self._environment, self.services, self._root, starting=starting)

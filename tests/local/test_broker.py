@@ -1,0 +1,34 @@
+"""The embedded RabbitMQ node, as the fixture `broker` has it."""
+
+import asyncio
+
+import aio_pika
+
+from tests.support.broker import Broker
+
+
+async def test_users_log_in_and_see_the_topology(broker: Broker) -> None:
+    for user in ("operator", "integrator", "supplier"):
+        connection = await aio_pika.connect(broker.url(user))
+        async with connection, connection.channel() as channel:
+            assert await channel.get_exchange("supplier.events") is not None
+
+
+async def test_a_killed_broker_comes_back_with_what_it_confirmed(broker: Broker) -> None:
+    connection = await aio_pika.connect(broker.url("operator"))
+    async with connection, connection.channel() as channel:
+        # A queue that has been there for a while: RabbitMQ 3.10 forgets one that is declared half a second before kill -9.
+        queue = await channel.get_queue("supplier.dead")
+        await queue.purge()
+        message = aio_pika.Message(b"kept", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+        await channel.default_exchange.publish(message, routing_key=queue.name)
+
+    await asyncio.to_thread(broker.kill)
+    await asyncio.to_thread(broker.start)
+
+    connection = await aio_pika.connect(broker.url("operator"))
+    async with connection, connection.channel() as channel:
+        got = await (await channel.get_queue("supplier.dead")).get(timeout=30)
+        assert got is not None
+        assert got.body == b"kept"
+        await got.ack()

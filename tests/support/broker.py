@@ -1,0 +1,143 @@
+"""The fixture `broker`: a real RabbitMQ for the whole session, with every user and the topology of all services.
+
+TEST_AMQP_URL names one that runs already; TEST_CONTAINERS=1 takes RabbitMQ 4 in a container; otherwise it is the
+embedded node, in a directory of its own.
+"""
+
+import asyncio
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from deploy.local.home import Home
+from deploy.local.plan import discover
+from deploy.local.probe import probe
+from deploy.local.process import wait_until
+from deploy.local.system import System
+from deploy.rabbitmq.definitions import definitions
+from tests.support.containers import IMAGE, no_containers
+
+
+class Broker(Protocol):
+    """What a test may do with it. None of it blocks for ever; from async tests call `asyncio.to_thread(broker.kill)`."""
+
+    def url(self, user: str) -> str:
+        """amqp:// URL of `operator`, `integrator` or a service's user."""
+
+    def kill(self) -> None:
+        """As with kill -9. It stays down until `start`; what was confirmed is still there then."""
+
+    def start(self) -> None:
+        """Returns when it takes connections. Nothing happens where it runs."""
+
+
+class GivenBroker:
+    """TEST_AMQP_URL; its user stands for all."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def url(self, user: str) -> str:
+        return self._url
+
+    def kill(self) -> None:
+        pytest.skip("the broker is given by TEST_AMQP_URL: it is not ours to kill")
+
+    def start(self) -> None:
+        """It runs."""
+
+
+class EmbeddedBroker:
+    """The node of deploy/local, under its supervisor, without services."""
+
+    def __init__(self, folder: Path) -> None:
+        no_mail_sink = {"NOTIFICATIONS_SMTP_URL": "smtp://127.0.0.1:1", "RUMMELIG_AMQP_URL": ""}
+        self._system = System(Home(folder), services=[], environment=no_mail_sink)
+
+    def url(self, user: str) -> str:
+        return self._system.amqp_url(user)
+
+    def kill(self) -> None:
+        self._system.hold("rabbitmq")
+
+    def start(self) -> None:
+        if self._system.runs():
+            self._system.release("rabbitmq")
+        else:
+            self._system.start()
+        self._system.wait_ready()
+
+    def stop(self) -> None:
+        self._system.stop()
+
+
+class ContainerBroker:
+    """RabbitMQ 4 through Testcontainers, on a port that stays the same over restarts."""
+
+    def __init__(self, folder: Path) -> None:
+        from testcontainers.core.container import DockerContainer
+
+        home = Home(folder)
+        home.create()
+        self._port = home.ports(["amqp"], must_be_free=True)["amqp"]
+        self._passwords = home.secrets([*discover(), "integrator", "operator"])
+        settings = folder.parent / f"{folder.name}-settings"  # the container's user reads it, and not the rest
+        settings.mkdir(mode=0o755)
+        (settings / "definitions.json").write_text(json.dumps(definitions(self._passwords)))
+        (settings / "rabbitmq.conf").write_text("load_definitions = /rummelig/definitions.json\n")
+        container = DockerContainer(IMAGE).with_bind_ports(5672, self._port)
+        container = container.with_volume_mapping(str(settings), "/rummelig")
+        self._container = container.with_env("RABBITMQ_CONFIG_FILE", "/rummelig/rabbitmq.conf")
+        self._created = False
+
+    def url(self, user: str) -> str:
+        return f"amqp://{user}:{self._passwords[user]}@127.0.0.1:{self._port}/"
+
+    def kill(self) -> None:
+        self._container.get_wrapped_container().kill()
+
+    def start(self) -> None:
+        if self._created:
+            self._container.get_wrapped_container().start()
+        else:
+            self._container.start()
+            self._created = True
+        assert wait_until(lambda: not _asked(self.url("operator")), 90, 0.2), "RabbitMQ does not start in its container"
+
+    def stop(self) -> None:
+        self._container.stop()
+
+
+def _asked(url: str) -> list[str]:
+    """The probe's answer, also from within a running event loop."""
+    answer: list[str] = []
+    thread = threading.Thread(target=lambda: answer.extend(asyncio.run(probe(url))))
+    thread.start()
+    thread.join()
+    return answer
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A real broker with .url(user), .kill() and .start()."""
+    if given := os.environ.get("TEST_AMQP_URL"):
+        yield GivenBroker(given)
+        return
+    folder = tmp_path_factory.mktemp("broker")
+    found: Any = ContainerBroker(folder) if no_containers() is None else EmbeddedBroker(folder)
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture(autouse=True)
+def _broker_is_back(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that killed the broker and failed leaves a running one to the next test."""
+    yield
+    if "broker" in request.fixturenames:
+        request.getfixturevalue("broker").start()
