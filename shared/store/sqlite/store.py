@@ -76,10 +76,10 @@ class SqliteStore:
         return await self._write(lambda c: writing.insert_many(c, self._table(c, name), clean))
 
     async def get(self, collection: Collection, id: str) -> Document | None:
-        return (await self.get_many(collection, [id])).get(id)
+        return (await self.get_many(collection, [clean_id(id)])).get(id)
 
     async def get_many(self, collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
-        plan = self._plan(collection, {"_id": In(ids)})
+        plan = self._plan(collection, {"_id": In([clean_id(each) for each in ids])})
         return await self._read(lambda c: {document["_id"]: document for document in reading.every(c, plan)})
 
     async def find(

@@ -49,7 +49,7 @@ class Job:
 class Worker(threading.Thread):
     """Takes what is queued, does it in one transaction, and tells all that waited. An idle one starts at once.
 
-    `path` must exist from the second connection on: a volume that went away is waited for, no empty file replaces it.
+    Only the writer's first connection makes the file: a volume that went away later is waited for.
     """
 
     def __init__(self, path: Path, *, writes: bool) -> None:
@@ -126,9 +126,11 @@ class Worker(threading.Thread):
             if (status.st_dev, status.st_ino) == self._file:
                 return self._connection
             self._disconnect()  # another file has its place: what is written to the old one would be lost
-        mode = "rw" if self._file != (0, 0) else "rwc"
+        first = self._writes and self._file == (0, 0)
+        if first:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode={mode}",
+            f"{self._path.absolute().as_uri()}?mode={'rwc' if first else 'rw'}",
             uri=True,
             timeout=BUSY_SECONDS,
             isolation_level=None,

@@ -1,0 +1,16 @@
+"""MongoDB as a store, through motor: the store of production.
+
+- store.py: MongoStore, the port
+- driver.py: the client and what its errors mean
+- indexes.py: declared indexes as MongoDB's
+- queries.py: conditions, order and pages as filters
+- bulk.py: many writes in one round trip
+- files.py: files in chunks
+
+Motor is at its end of life: PyMongo's AsyncMongoClient has the same calls, apart from `await` before `aggregate` and
+`close`, so the change stays within this package.
+"""
+
+from shared.store.mongo.store import MongoStore
+
+__all__ = ["MongoStore"]
