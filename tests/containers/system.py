@@ -28,7 +28,9 @@ class Compose:
 
     def __init__(self) -> None:
         ports = {f"RUMMELIG_{name}_PORT": str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
-        self.settings = {"COMPOSE_PROJECT_NAME": f"rummelig-test-{os.getpid()}", "RUMMELIG_VERSION": "test", **ports}
+        # Whoever names the project can clean up after a run that was killed.
+        project = os.environ.get("RUMMELIG_TEST_PROJECT") or f"rummelig-test-{os.getpid()}"
+        self.settings = {"COMPOSE_PROJECT_NAME": project, "RUMMELIG_VERSION": "test", **ports}
         self.variables: dict[str, str] = {}
 
     def up(self) -> None:
