@@ -1,0 +1,1 @@
+"""Owns subscribers with their topics and consents, campaigns, and every mail that is sent: deliveries, suppression."""

@@ -1,0 +1,4 @@
+from services.notifications.app import create
+from shared.web.server import serve
+
+serve(create)

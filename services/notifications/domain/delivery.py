@@ -1,0 +1,128 @@
+"""One mail to one address: claimed with a lease, tried until it ends, never sent again where that could be noticed.
+
+queued ──► sending ──► sent
+   ▲          ├──────► failed      refused for good, or given up after days
+   │          ├──────► uncertain   the server may have taken it: nobody knows
+   ├──────────┘ 4xx, network       (again later)
+   └──► skipped                    no longer wanted when its turn came
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from services.notifications.domain.letter import Letter
+from shared.contracts.aggregate import Aggregate
+from shared.contracts.base import Event, derived_id
+from shared.contracts.notifications import MailFailed, MailSent
+from shared.contracts.types import Language, Topic
+
+Lane = Literal["transactional", "campaign"]
+DeliveryState = Literal["queued", "sending", "sent", "failed", "skipped", "uncertain"]
+
+OPEN: tuple[DeliveryState, ...] = ("queued", "sending")
+"""States that are not an end."""
+
+
+class Patience(BaseModel):
+    """How long to wait before each further try, and when to give up."""
+
+    model_config = ConfigDict(frozen=True)
+
+    delays: tuple[float, ...] = (60, 300, 900, 3600, 14400)
+    """Seconds; after the last of them the pauses double, up to half a day."""
+    give_up_after: timedelta = timedelta(days=5)
+
+    def pause(self, tries: int, jitter: float) -> timedelta:
+        """Before the try after `tries` failed ones; `jitter` from -1 to 1 moves it by up to a fifth."""
+        last = len(self.delays) - 1
+        seconds = self.delays[min(tries - 1, last)] * 2.0 ** min(max(0, tries - 1 - last), 20)
+        return timedelta(seconds=min(seconds, max(43_200.0, self.delays[last])) * (1 + 0.2 * jitter))
+
+
+class Delivery(Aggregate):
+    """A mail and how it stands. While it is claimed, `due_at` is the end of the lease; `version` grows with the state,
+    so that only one of two who hold it can go on.
+    """
+
+    cause: str
+    kind: str
+    lane: Lane
+    recipient: str
+    address_id: str
+    name: str | None = None
+    language: Language
+    data: dict[str, Any]
+    reply_to: str | None = None
+    message_id: str
+    campaign_id: str | None = None
+    topic: Topic | None = None
+    state: DeliveryState = "queued"
+    created_at: datetime
+    due_at: datetime
+    expires_at: datetime | None = None
+    tries: int = 0
+    doubts: int = 0
+    code: int | None = None
+    reason: str = ""
+    ended_at: datetime | None = None
+
+    def sent(self, now: datetime) -> "tuple[Delivery, tuple[Event, ...]]":
+        """The server took it."""
+        told = MailSent(mail_id=self.id, kind=self.kind, cause=self.cause)
+        return self._to("sent", now, ended_at=now, code=250, reason=""), (told,)
+
+    def refused(self, now: datetime, code: int | None, reason: str) -> "tuple[Delivery, tuple[Event, ...]]":
+        """It will never be taken."""
+        return self._ended("failed", now, code, reason)
+
+    def postponed(
+        self, now: datetime, code: int | None, reason: str, patience: Patience, jitter: float
+    ) -> "tuple[Delivery, tuple[Event, ...]]":
+        """Not now: tried again later, or given up when that has gone on for too long."""
+        again = now + patience.pause(self.tries + 1, jitter)
+        if again - self.created_at > patience.give_up_after:
+            return self._ended("failed", now, code, f"given up after {self.tries + 1} tries: {reason}")
+        return self._to("queued", now, due_at=again, tries=self.tries + 1, code=code, reason=reason), ()
+
+    def doubtful(self, now: datetime, reason: str) -> "tuple[Delivery, tuple[Event, ...]]":
+        """DATA was begun and no answer came. A transactional mail goes out once more, with the same Message-ID."""
+        if self.lane == "transactional" and self.doubts == 0:
+            return self._to("queued", now, due_at=now, doubts=1, reason=reason), ()
+        return self._ended("uncertain", now, None, reason)
+
+    def skipped(self, now: datetime, reason: str) -> "Delivery":
+        """No longer wanted."""
+        return self._to("skipped", now, ended_at=now, reason=reason)
+
+    def _ended(
+        self, state: Literal["failed", "uncertain"], now: datetime, code: int | None, reason: str
+    ) -> "tuple[Delivery, tuple[Event, ...]]":
+        told = MailFailed(
+            mail_id=self.id, kind=self.kind, cause=self.cause, outcome=state, code=code, reason=reason or state
+        )
+        return self._to(state, now, ended_at=now, code=code, reason=reason), (told,)
+
+    def _to(self, state: DeliveryState, now: datetime, **changes: Any) -> "Delivery":
+        # `due_at` of what is over tells nothing; set to now it leaves the range that claims look at.
+        return self.model_copy(update={"state": state, "due_at": now, "version": self.version + 1, **changes})
+
+
+def delivery(letter: Letter, *, cause: str, address: str, domain: str, now: datetime) -> Delivery:
+    """The delivery of a letter, at version 1, as `work.put` takes it: the same whenever its cause is handled again.
+
+    `address` is the id of the recipient's address, `domain` the one that we send from.
+    """
+    mail_id = derived_id("delivery", letter.kind, cause, address)
+    return Delivery(
+        id=mail_id,
+        version=1,
+        cause=cause,
+        lane="transactional",
+        address_id=address,
+        message_id=f"<{mail_id}@{domain}>",
+        created_at=now,
+        due_at=now,
+        **letter.model_dump(),
+    )
