@@ -77,8 +77,7 @@ async def _replay(arguments: Namespace) -> int:
     done: list[DeadLetter] = []
     async with _opened(arguments) as boxes:
         for box in boxes:
-            ids = [x.id for x in await box.all() if x.id == arguments.id or x.reason == arguments.reason]
-            done += [x for id in dict.fromkeys(ids) if (x := await box.replay(id, body))]  # noqa: A001
+            done += await box.replay(lambda x: arguments.id == x.id or arguments.reason == x.reason, body)
     for letter in done:
         _audit("replayed" if body is None else "replayed mended", letter)
     return _found(done, arguments.id or f"with reason {arguments.reason}")
@@ -86,7 +85,7 @@ async def _replay(arguments: Namespace) -> int:
 
 async def _drop(arguments: Namespace) -> int:
     async with _opened(arguments) as boxes:
-        done = [x for box in boxes if (x := await box.drop(arguments.id))]
+        done = [x for box in boxes for x in await box.drop(lambda x: x.id == arguments.id)]
     for letter in done:
         _audit(f"dropped ({arguments.why})", letter)
     return _found(done, arguments.id)

@@ -1,17 +1,25 @@
 """Dead letters for operators: list, show, replay (mended if need be), drop. Every action is told as an audit record."""
 
+import asyncio
+import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity
 
 from shared.messaging import failing
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.topology import dead_queue
+
+BACK_SECONDS = 2.0
+
+BACK_LOOKS, BACK_SECONDS = 40, 0.05
+"""How often, and how far apart, it is looked whether the broker has what was put back."""
 
 
 @dataclass(frozen=True)
@@ -63,58 +71,81 @@ class DeadLetter:
             return self.body.decode("utf-8", "backslashreplace")
 
 
+type Match = Callable[[DeadLetter], bool]
+
+
 class DeadLetters:
     """The dead letters of one service, as the operator's user sees them."""
 
     def __init__(self, publisher: Publisher, service: str) -> None:
         self._publisher = publisher
         self._service = service
+        self._looked_at: list[AbstractIncomingMessage] = []
 
     async def all(self) -> list[DeadLetter]:
         """All of them, oldest first; they stay where they are."""
-        async with self._looking() as channel:
-            return [letter async for _, letter in self._through(channel)]
+        async with self._looking() as letters:
+            return [letter for _, letter in letters]
 
-    async def replay(self, letter_id: str, body: bytes | None = None) -> DeadLetter | None:
-        """Send one back to the queue that it came from, with another body if given. It leaves the dead letters only
-        after the broker confirmed the new copy. None where there is no such letter.
+    async def replay(self, match: Match, body: bytes | None = None) -> list[DeadLetter]:
+        """Send those that match back to the queue that they came from, with another body if given; which they were.
+
+        One leaves the dead letters only after the broker has confirmed the new copy.
         """
-        async with self._looking() as channel:
-            async for message, letter in self._through(channel):
-                if letter.id == letter_id:
-                    await self._publisher.publish(_again(letter, body))
-                    await message.ack()
-                    return letter
-        return None
+        return await self._settle(match, lambda letter: self._publisher.publish(_again(letter, body)))
 
-    async def drop(self, letter_id: str) -> DeadLetter | None:
-        """Remove one for good. None where there is no such letter."""
-        async with self._looking() as channel:
-            async for message, letter in self._through(channel):
-                if letter.id == letter_id:
+    async def drop(self, match: Match) -> list[DeadLetter]:
+        """Remove those that match for good; which they were."""
+        return await self._settle(match, _nothing)
+
+    async def _settle(self, match: Match, before: Callable[[DeadLetter], Awaitable[None]]) -> list[DeadLetter]:
+        done = []
+        async with self._looking() as letters:
+            for message, letter in letters:
+                if match(letter):
+                    await before(letter)
                     await message.ack()
-                    return letter
-        return None
+                    done.append(letter)
+        return done
 
     @asynccontextmanager
-    async def _looking(self) -> AsyncIterator[AbstractChannel]:
-        # Closing the channel puts everything back that was looked at and not acknowledged.
+    async def _looking(self) -> AsyncIterator[list[tuple[AbstractIncomingMessage, DeadLetter]]]:
+        """Take all in hand; what was not settled is put back, and seen to be back, so that the next look finds it."""
         channel = await (await self._publisher.connection()).channel()
-        try:
-            yield channel
-        finally:
-            await channel.close()
-
-    async def _through(self, channel: AbstractChannel) -> AsyncIterator[tuple[AbstractIncomingMessage, DeadLetter]]:
         try:
             queue = await channel.declare_queue(dead_queue(self._service), passive=True)
         except ChannelNotFoundEntity:
+            yield []
             return
-        for _ in range(queue.declaration_result.message_count or 0):
-            message = await queue.get(fail=False)
-            if message is None:
-                return
-            yield message, DeadLetter.of(message, self._service)
+        messages = [m async for m in _in_hand(queue)]
+        try:
+            yield [(message, DeadLetter.of(message, self._service)) for message in messages]
+        finally:
+            left = [m for m in messages if not m.processed]
+            for message in left:
+                await message.nack(requeue=True)
+            await _until_ready(queue, len(left))
+            await channel.close()
+
+
+async def _in_hand(queue: AbstractQueue) -> AsyncIterator[AbstractIncomingMessage]:
+    for _ in range(queue.declaration_result.message_count or 0):
+        message = await queue.get(fail=False)
+        if message is None:
+            return
+        yield message
+
+
+async def _until_ready(queue: AbstractQueue, count: int) -> None:
+    for _ in range(BACK_LOOKS):
+        found = await queue.channel.declare_queue(queue.name, passive=True)
+        if (found.declaration_result.message_count or 0) >= count:
+            return
+        await asyncio.sleep(BACK_SECONDS)
+
+
+async def _nothing(_: DeadLetter) -> None:
+    """Dropping sends nothing."""
 
 
 def _again(letter: DeadLetter, body: bytes | None) -> Outgoing:
