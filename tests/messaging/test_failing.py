@@ -149,3 +149,24 @@ async def test_a_graceful_stop_finishes_what_is_in_hand_and_loses_nothing(start,
     assert stopping.when()
     async with start():
         assert [r.result for r in await asyncio.gather(*sending)] == [{"total": 1}] * 10
+
+
+async def test_a_message_that_kills_its_consumer_again_and_again_is_laid_aside_by_the_broker(
+    start, broker, operator, dead
+):
+    async with start():
+        pass  # declares
+    await publish(operator, "probe.commands", command(Add, counter="a"), id="killer")
+    connection = await aio_pika.connect(broker.url("operator"))
+
+    async def take_and_die() -> int:
+        channel = await connection.channel()
+        queue = await channel.get_queue("probe.commands", ensure=False)
+        taken = await queue.get(fail=False)
+        await channel.close()
+        return len(await dead.all()) if taken is None else 0
+
+    await until(take_and_die)
+    await connection.close()
+    (letter,) = await dead.all()
+    assert (letter.id, letter.queue, letter.reason) == ("killer", "probe.commands", "delivery_limit")
