@@ -222,7 +222,8 @@ def declared(opened: Mapping[str, Collection], collection: Collection) -> Collec
 def serving_index(collection: Collection, where: Where, order: str | None = None) -> Index | None:
     """The index that serves a query, None where `_id` does. Undeclared where there is none.
 
-    Conditions other than Between come first in the index, in any order; then the field of Between or order.
+    Conditions other than Between come first in the index, in any order; then the field of Between or order. Of several
+    that do, the one with the fewest fields: behind them, documents stand by `_id`.
     """
     ordered = (order or "").removeprefix("-")
     last = {f for f, c in where.items() if isinstance(c, Between)} | (
@@ -231,7 +232,7 @@ def serving_index(collection: Collection, where: Where, order: str | None = None
     first = {f for f in where if f not in last}
     if first <= {"_id"} and last <= {"_id"}:
         return None
-    for index in collection.all_indexes:
+    for index in sorted(collection.all_indexes, key=lambda index: len(index.fields)):
         if (
             len(last) <= 1
             and set(index.fields[: len(first)]) == first

@@ -11,6 +11,11 @@ Motor is at its end of life: PyMongo's AsyncMongoClient has the same calls, apar
 `close`, so the change stays within this package.
 """
 
+import os
+
+# Each operation waits in one of motor's threads; by default there are five for each processor. Read at motor's import.
+os.environ.setdefault("MOTOR_MAX_WORKERS", "64")
+
 from shared.store.mongo.store import MongoStore
 
 __all__ = ["MongoStore"]

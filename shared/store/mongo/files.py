@@ -1,7 +1,7 @@
 """Files in chunks. The chunks of a write have ids of their own; one write then makes them the file.
 
-    files         _id: the name; write, size, metadata
-    files.chunks  _id: <digest of the name>/<write>/<number>; data
+    store.files   _id: the name; write, size, metadata
+    store.chunks  _id: <digest of the name>/<write>/<number>; data
 
 A crash before the switch leaves chunks without a file; the next write of that name, a day later, removes them.
 """
@@ -27,8 +27,8 @@ class Files:
     """The files of one database."""
 
     def __init__(self, database: "AsyncIOMotorDatabase[Document]") -> None:
-        self._files = database.get_collection("files", codec_options=CODEC)
-        self._chunks = database.get_collection("files.chunks")
+        self._files = database.get_collection("store.files", codec_options=CODEC)
+        self._chunks = database.get_collection("store.chunks")
 
     async def write(self, name: str, content: bytes, metadata: Document) -> None:
         """Write the chunks, switch to them, remove those of before."""

@@ -58,7 +58,7 @@ class MongoStore:
     async def ping(self) -> None:
         with answers("ping"):
             try:
-                await self._database["ping"].update_one(
+                await self._database["store.ping"].update_one(
                     {"_id": "ping"}, {"$set": {"at": datetime.now(UTC)}}, upsert=True
                 )
             except DuplicateKeyError:  # another process pinged first: it can write

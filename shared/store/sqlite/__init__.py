@@ -4,7 +4,7 @@
 - worker.py: one thread that writes with group commits, one that reads
 - schema.py: tables and index tables, made and filled at open
 - writing.py: what the writer does to documents; files.py: to files
-- reading.py: how queries become ranges of an index table
+- planning.py: how queries become ranges of an index table; reading.py: pages, counts, tallies
 - keys.py: values as bytes that sort as MongoDB sorts them
 - codec.py: documents as JSON text
 """

@@ -14,7 +14,7 @@ from shared.store.order import parse_order
 from shared.store.port import Between, Collection, Document, In, Put, Trim, Where, declared
 from shared.store.sqlite import files, reading, schema, writing
 from shared.store.sqlite.codec import dumps
-from shared.store.sqlite.reading import Plan
+from shared.store.sqlite.planning import Plan, plan_of
 from shared.store.sqlite.schema import Table
 from shared.store.sqlite.worker import Worker
 from shared.store.values import (
@@ -171,7 +171,7 @@ class SqliteStore:
         return declared(self._collections, collection)
 
     def _plan(self, collection: Collection, where: Where, order: str | None = None) -> Plan:
-        return reading.plan(self._declared(collection), clean_where(where), parse_order(order))
+        return plan_of(self._declared(collection), clean_where(where), parse_order(order))
 
     def _table(self, connection: sqlite3.Connection, name: str) -> Table:
         """With the indexes that the file has now: another process may have added one."""

@@ -11,7 +11,7 @@ from shared.store.errors import BadValue, Duplicate, Stale, StoreError
 from shared.store.port import PENDING, PENDING_LISTS, Document, Put, Trim
 from shared.store.sqlite import reading
 from shared.store.sqlite.codec import dumps, loads
-from shared.store.sqlite.reading import Plan
+from shared.store.sqlite.planning import Plan
 from shared.store.sqlite.schema import Table
 from shared.store.values import check_size
 
