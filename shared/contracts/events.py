@@ -223,7 +223,6 @@ class EventCancelled(Event):
     """A network event was called off."""
 
     about = "event_id"
-    optional = True
 
     event_id: Id = Field(examples=["0d5e4c0e-3b0a-5d63-8a53-0f6f0b1b7a01"])
     details: EventDetails
