@@ -1,8 +1,6 @@
 """Dead letters for operators: list, show, replay (mended if need be), drop. Every action is told as an audit record."""
 
 import asyncio
-import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,8 +13,6 @@ from aio_pika.exceptions import ChannelNotFoundEntity
 from shared.messaging import failing
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.topology import dead_queue
-
-BACK_SECONDS = 2.0
 
 BACK_LOOKS, BACK_SECONDS = 40, 0.05
 """How often, and how far apart, it is looked whether the broker has what was put back."""
@@ -54,12 +50,12 @@ class DeadLetter:
             detail=str(headers.get(failing.DETAIL, "")),
             handler=str(headers.get(failing.HANDLER, "")),
             type=str(headers.get(failing.TYPE, "")) or _type_in(message.body),
-            tries=int(str(headers.get(failing.TRIES) or headers.get("x-delivery-count") or death.get("count") or 0)),
+            tries=failing.count(headers.get(failing.TRIES) or headers.get("x-delivery-count") or death.get("count")),
             first=str(headers.get(failing.FIRST) or death.get("time") or ""),
             last=str(headers.get(failing.LAST) or death.get("time") or ""),
             trace=str(headers.get(failing.TRACE, "")),
             traceparent=str(headers.get(failing.TRACEPARENT, "")),
-            sender=str(headers.get(failing.SENDER) or message.user_id or ""),
+            sender=str(headers.get(failing.SENDER, "" if failing.QUEUE in headers else message.user_id or "")),
             body=message.body,
         )
 
@@ -80,7 +76,6 @@ class DeadLetters:
     def __init__(self, publisher: Publisher, service: str) -> None:
         self._publisher = publisher
         self._service = service
-        self._looked_at: list[AbstractIncomingMessage] = []
 
     async def all(self) -> list[DeadLetter]:
         """All of them, oldest first; they stay where they are."""
@@ -150,7 +145,9 @@ async def _nothing(_: DeadLetter) -> None:
 
 def _again(letter: DeadLetter, body: bytes | None) -> Outgoing:
     sent = body or letter.body
-    return Outgoing("", letter.queue, sent, _id_in(sent) or letter.id, headers={failing.SENDER: letter.sender})
+    # Without a known sender the operator, who has looked at it, stands for it.
+    headers = {failing.SENDER: letter.sender} if letter.sender else {}
+    return Outgoing("", letter.queue, sent, _id_in(sent) or letter.id, headers=headers)
 
 
 def _first_death(headers: Mapping[str, Any]) -> Mapping[str, Any]:

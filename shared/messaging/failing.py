@@ -57,7 +57,7 @@ class Delivery:
             sender=str(headers[SENDER]) if passed_on else raw.user_id or "",
             reply_to=raw.reply_to,
             content_type=raw.content_type or "",
-            tries=_count(headers.get(TRIES)) if ours else 0,
+            tries=count(headers.get(TRIES)) if ours else 0,
             first=str(headers.get(FIRST)) if ours and headers.get(FIRST) else datetime.now(UTC).isoformat(),
             headers=headers,
         )
@@ -131,5 +131,6 @@ class Failing:
         )
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
+    """The number in a header; anybody may have written it."""
     return value if isinstance(value, int) and 0 <= value < 1000 else 0

@@ -17,6 +17,9 @@ from aio_pika.exceptions import AMQPError, DeliveryError
 
 from shared.contracts.base import CONTENT_TYPE
 from shared.messaging.keyed import KeyedLock
+from shared.messaging.leniency import be_lenient
+
+be_lenient()  # here, since every connection that reads other people's messages is made through this module
 
 HEARTBEAT = 10
 """Seconds: a half-open connection is noticed after about three of them."""

@@ -1,0 +1,79 @@
+"""Messages that no client library of ours would send: they must not take the consumers along, nor the operator."""
+
+import asyncio
+from typing import Any
+
+import pika
+import pytest
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+from shared.contracts.base import Envelope
+from shared.messaging.executor import _digest
+from tests.messaging.probe import COUNTERS, Add
+from tests.support.running import until
+
+PROPERTIES: dict[str, dict[str, Any]] = {
+    "message id that is no UTF-8": {"message_id": b"\xff\xfe"},
+    "correlation id that is no UTF-8": {"correlation_id": b"\xff\xfe"},
+    "type that is no UTF-8": {"type": b"\xc3\x28"},
+    "header name that is no UTF-8": {"headers": {b"\xff": "x"}},
+    "header value that is no UTF-8": {"headers": {"x": b"\xff\xfe"}},
+    "header that tells tries": {"headers": {"x-rummelig-tries": "many", "x-rummelig-first": -1}},
+    "time far away": {"timestamp": 2**62},
+    "time further away": {"timestamp": 2**64 - 1},
+    "routing key that is no UTF-8": {"routing_key": b"\xff"},
+    "priority": {"priority": 255},
+    "content that says it is compressed": {"content_encoding": "gzip", "content_type": "image/png"},
+}
+
+
+def publish(url: str, properties: dict[str, Any], body: bytes) -> None:
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    key = properties.pop("routing_key", "add.v1")
+    connection.channel().basic_publish("probe.commands", key, body, pika.BasicProperties(**properties))
+    connection.close()
+
+
+@pytest.mark.parametrize("properties", PROPERTIES.values(), ids=PROPERTIES)
+async def test_hostile_properties_leave_the_consumers_in_place(service, broker, client, dead, properties):
+    await client.send(Add(counter="a"))
+    consuming = service.subscription._broker.subscribers[0]._queue_obj.channel._channel.channel
+    for _ in range(3):
+        await asyncio.to_thread(publish, broker.url("integrator"), dict(properties), b"{}")
+    assert (await client.send(Add(counter="a"))).ok
+    found = await until(dead.all, lambda letters: len(letters) >= 3)
+    assert {letter.reason for letter in found} == {"unreadable"}
+    assert service.reasons() == []
+    assert service.subscription._broker.subscribers[0]._queue_obj.channel._channel.channel is consuming
+
+
+async def test_headers_that_a_client_made_up_do_not_keep_dead_letters_from_being_read(broker, clean, dead):
+    made_up = {"headers": {"x-rummelig-tries": "many", "x-rummelig-queue": 5, "x-death": "none"}, "expiration": "1"}
+    await asyncio.to_thread(publish, broker.url("integrator"), made_up, b"{}")
+    (letter,) = await until(dead.all)
+    assert letter.tries == 0
+
+
+async def test_a_message_without_a_user_can_be_replayed_by_an_operator_who_has_looked_at_it(service, broker, dead):
+    body = Envelope(id="m1", source="/x", type=Add.type(), data={"counter": "nameless"}).to_json()
+    await asyncio.to_thread(publish, broker.url("integrator"), {}, body)
+    (letter,) = await until(dead.all)
+    assert (letter.reason, letter.sender) == ("forbidden", "")
+    assert await dead.replay(lambda found: found.id == letter.id)
+    await until(lambda: service.store.get(COUNTERS.collection, "nameless"))
+
+
+def test_the_same_fields_in_another_order_are_the_same_message():
+    first = Envelope(id="1", source="/a", type=Add.type(), data={"a": {"x": 1, "y": [{"p": 1, "q": 2}]}, "b": 0})
+    again = Envelope(id="1", source="/a", type=Add.type(), data={"b": 0, "a": {"y": [{"q": 2, "p": 1}], "x": 1}})
+    other = Envelope(id="1", source="/a", type=Add.type(), data={"b": 0, "a": {"y": [{"q": 1, "p": 1}], "x": 1}})
+    assert _digest(first) == _digest(again) != _digest(other)
+
+
+def test_an_unknown_delivery_mode_is_read_as_persistent():
+    strange = ContentHeader(body_size=2, properties=Basic.Properties())
+    strange.properties.delivery_mode = 77
+    read = ContentHeader()
+    read.unmarshal(strange.marshal())
+    assert read.properties.delivery_mode == 2
