@@ -110,7 +110,7 @@ async def test_a_store_that_is_away_burns_no_tries(service, client, monkeypatch,
     monkeypatch.setattr(service.store, "ping", lambda *a: maybe(ping, *a))
     sending = [asyncio.create_task(client.send(Add(counter=f"c{n}"))) for n in range(20)]
 
-    async def reasons() -> list[Any]:
+    async def reasons() -> Any:
         return service.reasons()
 
     await until(reasons, lambda r: any("pulled the plug" in reason for reason in r))
