@@ -24,7 +24,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 STEADY_SECONDS = 10.0
 """Who ran so long is started again without a longer pause."""
 LOOK_SECONDS, LOOK_READY_SECONDS = 0.1, 1.0
-NEW = {"pid": None, "started": None, "starts": 0, "ready": False, "was_ready": False, "reasons": ["waits"]}
+HELD = "held"
+"""The reason of a process that waits for its hold file to go."""
+NEW: dict[str, Any] = {
+    "pid": None,
+    "started": None,
+    "starts": 0,
+    "ready": False,
+    "was_ready": False,
+    "reasons": ["waits"],
+}
 
 
 class Supervisor:
@@ -36,7 +45,7 @@ class Supervisor:
         self._specs = [Spec(**each) for each in plan["processes"]]
         self._endpoints = plan["endpoints"]
         self._children: dict[str, Process] = {}
-        self._state: dict[str, dict[str, Any]] = {}
+        self._state = {spec.name: dict(NEW, helper=spec.helper) for spec in self._specs}
         self._told = ""
 
     async def run(self) -> None:
@@ -68,7 +77,7 @@ class Supervisor:
 
     async def _released(self, spec: Spec) -> None:
         while (self._home.run / "hold" / spec.name).exists():
-            self._tell(spec, pid=None, ready=False, reasons=["held"])
+            self._tell(spec, pid=None, ready=False, reasons=[HELD])
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _live(self, spec: Spec) -> str:
@@ -78,7 +87,7 @@ class Supervisor:
         except OSError as error:
             return f"cannot be started: {error}"
         self._children[spec.name] = child
-        starts = self._state.get(spec.name, NEW)["starts"] + 1
+        starts = self._state[spec.name]["starts"] + 1
         self._tell(spec, pid=child.pid, ready=False, reasons=["starting"], starts=starts)
         _say(f"{spec.name} started, pid {child.pid}")
         watch = asyncio.create_task(self._watch(spec))
@@ -116,7 +125,7 @@ class Supervisor:
             await child.wait()
 
     def _tell(self, spec: Spec, **changes: Any) -> None:
-        entry = self._state.setdefault(spec.name, dict(NEW, helper=spec.helper))
+        entry = self._state[spec.name]
         entry.update(changes)
         entry["was_ready"] |= entry["ready"]
         identity = Identity.of(entry["pid"]) if entry["pid"] else None
@@ -124,8 +133,8 @@ class Supervisor:
         state = {"supervisor": vars(Identity.of(os.getpid())), "processes": self._state}
         if (told := json.dumps(state)) != self._told:
             self._told = told
+            self._write_endpoints()  # before who waits for readiness sees it
             write_json(self._home.processes, state)
-            self._write_endpoints()
 
     def _write_endpoints(self) -> None:
         ready = [entry for entry in self._state.values() if entry["ready"]]

@@ -28,6 +28,7 @@ from deploy.local.plan import Plan, Planner, discover
 from deploy.local.problem import Problem
 from deploy.local.process import Identity, end_all, start_options, wait_until
 from deploy.local.rabbitmq import installed
+from deploy.local.supervisor import HELD
 
 READY_SECONDS = 90.0
 STOP_SECONDS = 120.0
@@ -70,6 +71,8 @@ class System:
         with locked(self.home.run / "starting"):
             if self.runs():
                 raise AlreadyRuns(f"it runs already in {self.home.path}")
+            if self._supervisor:
+                self._supervisor.wait()  # it was killed
             self._end_left_over()
             self._write_plan()
             log = self.home.logs / "supervisor.log"
@@ -142,10 +145,13 @@ class System:
         return self._planner().cli_environment()
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
-        """Send a process a signal. One that dies of it is started again."""
+        """Send a process a signal. One that dies of it is started again; after SIGKILL it is dead on return."""
         state = self._states()[name]
         if state["pid"]:
-            Identity(state["pid"], state["started"]).signal(number)
+            identity = Identity(state["pid"], state["started"])
+            identity.signal(number)
+            if number == signal.SIGKILL:
+                wait_until(lambda: not identity.alive(), 10, 0.002)
 
     def hold(self, name: str, number: int = signal.SIGKILL) -> None:
         """Kill a process and keep it down until `release`. Returns when it has ended."""
@@ -153,7 +159,7 @@ class System:
         hold.parent.mkdir(exist_ok=True)
         hold.touch()
         self.kill(name, number)
-        if not wait_until(lambda: self.processes()[name]["pid"] is None, STOP_SECONDS):
+        if not wait_until(lambda: self.processes()[name]["reasons"] == [HELD], STOP_SECONDS):
             raise Problem(f"{name} does not end")
 
     def release(self, name: str) -> None:

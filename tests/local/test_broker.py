@@ -17,7 +17,7 @@ async def test_users_log_in_and_see_the_topology(broker: Broker) -> None:
 async def test_a_killed_broker_comes_back_with_what_it_confirmed(broker: Broker) -> None:
     connection = await aio_pika.connect(broker.url("operator"))
     async with connection, connection.channel() as channel:
-        # A queue that has been there for a while: RabbitMQ 3.10 forgets one that is declared half a second before kill -9.
+        # A queue that is not new: RabbitMQ 3.10 forgets one that is declared half a second before kill -9.
         queue = await channel.get_queue("supplier.dead")
         await queue.purge()
         message = aio_pika.Message(b"kept", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)

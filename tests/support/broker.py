@@ -24,7 +24,7 @@ from tests.support.containers import IMAGE, no_containers
 
 
 class Broker(Protocol):
-    """What a test may do with it. None of it blocks for ever; from async tests call `asyncio.to_thread(broker.kill)`."""
+    """What a test may do with it. From async tests: `await asyncio.to_thread(broker.kill)`, since it waits."""
 
     def url(self, user: str) -> str:
         """amqp:// URL of `operator`, `integrator` or a service's user."""
@@ -42,7 +42,7 @@ class GivenBroker:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def url(self, user: str) -> str:
+    def url(self, user: str) -> str:  # noqa: ARG002 - all are one
         return self._url
 
     def kill(self) -> None:
