@@ -19,7 +19,7 @@ from shared.contracts.base import Envelope
 from shared.contracts.problems import Conflict, Forbidden, Invalid, NotFound
 from shared.messaging.dispatch import BODY_BYTES, Unknown, Unreadable
 from shared.messaging.topology import RETRY_DELAYS
-from tests.support.integrator import GUIDE, check_aio_pika_program, check_pika_program, program
+from tests.support.integrator import GUIDE, ROOT, check_aio_pika_program, check_pika_program, program
 
 TEXT = GUIDE.read_text(encoding="utf-8")
 
@@ -52,6 +52,10 @@ async def _empty_queues(url: str) -> None:
 async def test_the_programs_run(amqp_url: str):
     await asyncio.to_thread(check_pika_program, amqp_url)
     await asyncio.to_thread(check_aio_pika_program, amqp_url)
+
+
+def test_the_readme_shows_the_program_that_runs():
+    assert program("pika", ROOT / "README.md") == program("pika")
 
 
 @pytest.mark.parametrize(("name", "lines"), [("pika", 30), ("aio-pika", 40)])
