@@ -88,7 +88,7 @@ def check(event: dict[str, Any]) -> None:
 
 
 async def _ask(url: Any, service: str, key: str, event: dict[str, Any], timeout: float) -> Reply:
-    from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError
+    from aio_pika.exceptions import ChannelNotFoundEntity, PublishError
 
     from shared.cli.connection import clear_errors
     from shared.messaging.client import Client, NoReply
@@ -103,7 +103,7 @@ async def _ask(url: Any, service: str, key: str, event: dict[str, Any], timeout:
             return await client.send_body(service, key, body, event["id"])
     except NoReply as error:
         match error.__cause__:
-            case DeliveryError() | ChannelNotFoundEntity():
+            case PublishError() | ChannelNotFoundEntity():
                 raise CliError(f"nothing takes commands for {service!r} on this broker: has it ever run?") from None
             case TimeoutError():
                 waits = "the command may wait in its queue and still be carried out"

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError, DeliveryError
+from aio_pika.exceptions import AMQPError, PublishError
 
 from shared.contracts.base import CONTENT_TYPE, Command, Envelope, Reply
 
@@ -19,7 +19,7 @@ class NoReply(Exception):
 
 
 class Client:
-    """One connection that sends commands and awaits their replies, many at once."""
+    """One connection that sends commands and awaits their replies, many at once. Lost, it is not made again."""
 
     def __init__(self, url: str, timeout: float = 30.0, source: str | None = None) -> None:
         self._url = url
@@ -32,6 +32,7 @@ class Client:
 
     async def __aenter__(self) -> Self:
         self._connection = await aio_pika.connect(self._url, timeout=10)
+        self._connection.close_callbacks.add(self._lost)
         self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
         replies = await self._channel.get_queue(REPLY_TO, ensure=False)
         await replies.consume(self._arrived, no_ack=True)
@@ -83,11 +84,19 @@ class Client:
             async with asyncio.timeout(self._timeout):
                 await exchange.publish(message, routing_key=routing_key, mandatory=True)
                 return await asyncio.shield(future)
-        except (TimeoutError, AMQPError, OSError) as error:
-            why = f"no service takes commands for {service!r}" if isinstance(error, DeliveryError) else repr(error)
+        except (TimeoutError, AMQPError, OSError, RuntimeError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
+                raise  # it was the caller who cancelled, not the client library that lost its connection
+            why = f"no service takes commands for {service!r}" if isinstance(error, PublishError) else repr(error)
             raise NoReply(f"{service} {routing_key}: {why}; send it again with id {id}") from error
         finally:
             self._waiting.pop(id, None)
+
+    def _lost(self, *_: object) -> None:
+        """Who waits hears at once that this connection brings nothing more."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(ConnectionError("the connection to the broker broke"))
 
     async def _arrived(self, message: AbstractIncomingMessage) -> None:
         future = self._waiting.get(message.correlation_id or "")

@@ -13,7 +13,7 @@ from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
-from aio_pika.exceptions import AMQPError, DeliveryError
+from aio_pika.exceptions import AMQPError, PublishError
 
 from shared.contracts.base import CONTENT_TYPE
 from shared.messaging.keyed import KeyedLock
@@ -30,7 +30,7 @@ class Unconfirmed(Exception):
 
 
 class Unroutable(Unconfirmed):
-    """No queue is there for the message, or a queue refused it."""
+    """No queue is there for the message."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Publisher:
                     await exchange.publish(
                         self._amqp(message), routing_key=message.routing_key, mandatory=message.mandatory
                     )
-        except DeliveryError as error:
+        except PublishError as error:  # returned; a refusal (queue full) is a DeliveryError
             raise Unroutable(f"{message.exchange}/{message.routing_key}: no queue took it") from error
         except (AMQPError, OSError, TimeoutError, asyncio.CancelledError, RuntimeError) as error:
             if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():

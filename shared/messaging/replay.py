@@ -4,10 +4,12 @@ What the consumer handled before it drops by its inbox, so a replay changes noth
 """
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 from pydantic import ValidationError
 
@@ -16,8 +18,10 @@ from shared.messaging import failing
 from shared.messaging.publisher import Outgoing, Publisher, Unroutable
 from shared.messaging.topology import EVENTS_LOG, replay_exchange
 
-IDLE_SECONDS = 2.0
-"""The log is read to its end when nothing more came for so long."""
+log = structlog.get_logger()
+
+STALLED_SECONDS = 60.0
+"""The log brings something within this time, or something is wrong with it."""
 
 PREFETCH = 500
 
@@ -28,13 +32,17 @@ async def replay(
     """Send the log's events to the queues of one consumer; yields each that was sent.
 
     `since`: none older; `types`: patterns of CloudEvents types, such as `*signup-*`. What the consumer is not bound for
-    is left out. The publisher stays the sender; the broker user must be one that the consumer trusts (operator).
+    is left out, and what comes into the log meanwhile. The publisher stays the sender; the broker user must be one that
+    the consumer trusts (operator). TimeoutError where the log brings nothing more before its end.
     """
     async for message in _read(publisher, since):
         envelope = _envelope(message.body)
         if envelope is None or not _wanted(envelope, since, types):
             continue
         source = envelope.source.removeprefix("/")
+        if message.user_id not in (source, publisher.user):
+            log.warning("not_replayed", reason="not from its publisher", user=message.user_id, source=source)
+            continue
         key = f"{source}.{message.routing_key}"
         headers = {failing.SENDER: source}
         try:
@@ -59,24 +67,26 @@ def _wanted(envelope: Envelope, since: datetime | None, types: Sequence[str]) ->
 
 
 async def _read(publisher: Publisher, since: datetime | None) -> AsyncIterator[AbstractIncomingMessage]:
+    """All that is in the log now. Its end is known by a mark of our own: on a busy system there is never silence."""
+    mark = str(uuid.uuid4())
+    await publisher.publish(Outgoing("", EVENTS_LOG, b"", mark, content_type="text/plain"))
     channel = await (await publisher.connection()).channel()
     try:
         await channel.set_qos(prefetch_count=PREFETCH)  # a stream is not read without
         queue = await channel.declare_queue(EVENTS_LOG, passive=True)
-        async for message in _until_idle(queue, since or "first"):
+        async for message in _until(mark, queue, since or "first"):
             yield message
     finally:
         await channel.close()
 
 
-async def _until_idle(queue: AbstractQueue, offset: datetime | str) -> AsyncIterator[AbstractIncomingMessage]:
+async def _until(mark: str, queue: AbstractQueue, offset: datetime | str) -> AsyncIterator[AbstractIncomingMessage]:
     arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
     await queue.consume(arrived.put, arguments={"x-stream-offset": offset})
     while True:
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                message = await arrived.get()
-        except TimeoutError:
+        async with asyncio.timeout(STALLED_SECONDS):
+            message = await arrived.get()
+        if message.message_id == mark:
             return
         yield message
         await message.ack()

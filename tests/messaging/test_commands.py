@@ -3,7 +3,10 @@
 import asyncio
 import json
 
+import pytest
+
 from shared.contracts.base import Envelope
+from shared.messaging.client import Client, NoReply
 from tests.messaging.probe import COUNTERS, SEEN, Add, Fail, Secret, Tally
 from tests.support.running import until
 
@@ -108,3 +111,20 @@ async def test_replies_are_json_that_any_client_reads(service, client):
     document = json.loads(reply.to_json())
     assert document["ok"] is False
     assert set(document["problem"]) >= {"type", "title", "status", "detail", "errors"}
+
+
+async def test_who_awaits_a_reply_hears_at_once_that_the_connection_broke(broker, clean):
+    async with Client(broker.url("integrator"), timeout=60) as client:
+        sending = [asyncio.create_task(client.send(Add(counter="a"), id=f"n{n}")) for n in range(5)]
+
+        async def queued() -> int:
+            return len(client._waiting)
+
+        await until(queued, lambda n: n == 5)
+        await client._connection.close()
+        async with asyncio.timeout(5):
+            for lost in asyncio.as_completed(sending):
+                with pytest.raises(NoReply, match="again with id"):
+                    await lost
+            with pytest.raises(NoReply):
+                await client.send(Add(counter="a"))

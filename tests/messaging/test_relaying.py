@@ -1,11 +1,14 @@
 """Events from documents to the broker: also after a crash, without a binding, and again from the log."""
 
+import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
 
 import aio_pika
 import pytest
 
+from shared.contracts.base import Envelope
+from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.replay import replay
 from shared.store.connect import connect
 from shared.store.port import PENDING
@@ -87,3 +90,32 @@ async def test_a_replay_fills_an_empty_consumer_and_changes_nothing_in_a_full_on
 async def test_a_replay_for_a_service_that_is_not_there_says_so(service, operator):
     with pytest.raises(Exception, match="nobody"):
         _ = [e async for e in replay(operator, "nobody")]
+
+
+async def test_a_replay_ends_although_events_keep_coming(service, client, operator):
+    began = datetime.now(UTC)
+    await client.send(Add(counter="busy"))
+    stop = asyncio.Event()
+
+    async def keep_busy() -> None:
+        while not stop.is_set():
+            await client.send(Add(counter="busy"))
+
+    busy = asyncio.create_task(keep_busy())
+    async with asyncio.timeout(30):
+        sent = [e async for e in replay(operator, "probe", since=began)]
+    stop.set()
+    await busy
+    assert sent
+
+
+async def test_an_event_that_somebody_else_put_into_the_log_is_not_replayed(service, broker, operator):
+    began = datetime.now(UTC)
+    event = Envelope(
+        id="forged-in-log", source="/probe", type=probe.Added.type(), data={"counter": "forged", "total": 9}
+    )
+    forger = Publisher(broker.url("supplier"), "forger")
+    for key in ("events.log",):
+        await forger.publish(Outgoing("", key, event.to_json(), event.id))
+    await forger.close()
+    assert [e async for e in replay(operator, "probe", since=began)] == []
