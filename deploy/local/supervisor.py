@@ -24,6 +24,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 STEADY_SECONDS = 10.0
 """Who ran so long is started again without a longer pause."""
 LOOK_SECONDS, LOOK_READY_SECONDS = 0.1, 1.0
+WAITS = "waits"
 HELD = "held"
 """The reason of a process that waits for its hold file to go."""
 NEW: dict[str, Any] = {
@@ -32,7 +33,7 @@ NEW: dict[str, Any] = {
     "starts": 0,
     "ready": False,
     "was_ready": False,
-    "reasons": ["waits"],
+    "reasons": [WAITS],
 }
 
 

@@ -28,7 +28,7 @@ from deploy.local.plan import Plan, Planner, discover
 from deploy.local.problem import Problem
 from deploy.local.process import Identity, end_all, start_options, wait_until
 from deploy.local.rabbitmq import installed
-from deploy.local.supervisor import HELD
+from deploy.local.supervisor import HELD, WAITS
 
 READY_SECONDS = 90.0
 STOP_SECONDS = 120.0
@@ -213,20 +213,30 @@ class System:
 
 
 class Changes:
-    """Tells each change of a process's state once, as one line."""
+    """Tells each change of a process's state once, as one line; why one that only starts is not ready is no news."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._told: dict[str, str] = {}
+        self._starting: set[str] = set()
 
     def ready(self, processes: dict[str, dict[str, Any]]) -> bool:
         """Tell what is new; whether all are ready."""
+        if processes and not self._told:
+            self._starting = set(processes)
+            self._progress(f"starting {', '.join(processes)}")
         for name, each in processes.items():
             line = "ready" if each["ready"] else "; ".join(each["reasons"])
             if self._told.get(name) != line:
                 self._told[name] = line
-                self._progress(f"{name}: {line}")
+                self._tell(name, line, each)
         return bool(processes) and all(each["ready"] for each in processes.values())
+
+    def _tell(self, name: str, line: str, each: dict[str, Any]) -> None:
+        if each["ready"]:
+            self._starting.discard(name)
+        if name not in self._starting or (each["pid"] is None and line != WAITS):
+            self._progress(f"{name}: {line}")
 
     def __str__(self) -> str:
         return "; ".join(f"{name}: {line}" for name, line in self._told.items() if line != "ready")
