@@ -10,6 +10,9 @@ from pathlib import Path
 OTHERS = ("integrator", "operator")
 """Broker users that are no service."""
 
+FURTHER = {"notifications": ("address_key",)}
+"""Service -> secrets that it needs besides the common ones; each is a setting, and its value may never change."""
+
 
 @dataclass
 class Credentials:
@@ -19,17 +22,21 @@ class Credentials:
     store: dict[str, str] = field(default_factory=dict)
     store_root: dict[str, str] = field(default_factory=dict)
     link_keys: dict[str, str] = field(default_factory=dict)
+    further: dict[str, str] = field(default_factory=dict)
+    """<service>/<setting> -> secret."""
 
     def complete(self, users: Sequence[str]) -> list[str]:
         """Make what is missing for these broker users; what is there stays. Returns the users that got something."""
         services = [user for user in users if user not in OTHERS]
-        wanted = ((self.amqp, users), (self.store, services), (self.store_root, services), (self.link_keys, services))
+        further = [f"{service}/{setting}" for service in services for setting in FURTHER.get(service, ())]
+        common = ((self.amqp, users), (self.store, services), (self.store_root, services), (self.link_keys, services))
+        wanted = (*common, (self.further, further))
         made = []
         for known, names in wanted:
             for name in names:
                 if name not in known:
                     known[name] = f"{'k1:' if known is self.link_keys else ''}{secrets.token_hex(24)}"
-                    made.append(name)
+                    made.append(name.partition("/")[0])
         return list(dict.fromkeys(made))
 
 

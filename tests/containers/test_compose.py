@@ -14,6 +14,7 @@ import aio_pika
 import pytest
 
 from deploy.catalog import service_names
+from deploy.compose.credentials import FURTHER
 from shared.contracts.examples import example
 from shared.contracts.supplier import RegisterSupplier
 from shared.messaging.client import Client
@@ -92,7 +93,8 @@ def test_services_run_without_rights(compose: Compose):
 
 def test_a_service_sees_its_own_secrets_only(compose: Compose):
     for name in NAMES:
-        assert set(compose("exec", "-T", name, "ls", "/run/rummelig").split()) == {"amqp_url", "store_url", "link_keys"}
+        own = {"amqp_url", "store_url", "link_keys", *FURTHER.get(name, ())}
+        assert set(compose("exec", "-T", name, "ls", "/run/rummelig").split()) == own
         assert f"amqp://{name}:" in compose("exec", "-T", name, "cat", "/run/rummelig/amqp_url")
 
 
