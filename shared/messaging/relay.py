@@ -47,6 +47,10 @@ class Relay:
         self._collections = collections
         self._metrics = metrics
         self._waiting: deque[Pending] = deque()
+        self._owing: set[tuple[str, str]] = set()
+        """Collection and id of documents that this process could not relay. A document that is written again and again
+        never looks old to the sweep, so they are remembered."""
+        self._first = True
         self._wake = asyncio.Event()
         self._failures = 0
 
@@ -55,6 +59,8 @@ class Relay:
         for item in pending:
             if len(self._waiting) < WAITING:
                 self._waiting.append(item)
+            else:
+                self._owing.add((item.collection, item.id))
         self._metrics.outbox_waiting.set(len(self._waiting))
         self._wake.set()
 
@@ -106,7 +112,9 @@ class Relay:
             await self._trim(batch, failed)
         except StoreError as error:
             log.warning("relay_trim_failed", error=str(error))
+            self._owing |= {(item.collection, item.id) for item in batch}
             return False
+        self._owing |= {(item.collection, item.id) for item in batch if any(e["id"] in failed for e in item.outbox)}
         return not failed
 
     async def _trim(self, batch: Sequence[Pending], failed: set[str]) -> None:
@@ -130,17 +138,26 @@ class Relay:
         except StoreError as error:
             log.warning("relay_sweep_failed", error=str(error))
             return False
+        self._first = False
         self._metrics.relay_lag.set((datetime.now(UTC) - min(oldest)).total_seconds() if oldest else 0.0)
         return most == SWEEP
 
     async def _left_over(self, collection: Collection) -> list[Document]:
-        """What is older than a sweep goes back into memory, unless it waits there already."""
-        until = datetime.now(UTC) - timedelta(seconds=SWEEP_SECONDS)
+        """What is older than a sweep, or known to owe, goes back into memory, unless it waits there already.
+
+        The first sweep takes all: what this process did not write itself, one before it may have left.
+        """
+        until = datetime.now(UTC) - timedelta(seconds=0 if self._first else SWEEP_SECONDS)
         found = await self._store.find(collection, {PENDING: Between(at_most=until)}, order=PENDING, limit=SWEEP)
-        waiting = {(item.collection, item.id) for item in self._waiting}
-        for document in found:
-            if (collection.name, document["_id"]) not in waiting:
-                self.offer([await self._owed(collection, document)])
+        owing = [key for name, key in self._owing if name == collection.name][:SWEEP]
+        documents = {d["_id"]: d for d in found} | await self._store.get_many(collection, owing)
+        waiting = {item.id for item in self._waiting if item.collection == collection.name}
+        for key in dict.fromkeys([*documents, *owing]):
+            document = documents.get(key, {})
+            wanted = PENDING in document and (key not in waiting or key in owing)
+            owed = [await self._owed(collection, document)] if wanted else []
+            self._owing.discard((collection.name, key))
+            self.offer(owed)
         return found
 
     async def _owed(self, collection: Collection, document: Document) -> Pending:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aio_pika
 import pytest
@@ -119,3 +120,34 @@ async def test_an_event_that_somebody_else_put_into_the_log_is_not_replayed(serv
         await forger.publish(Outgoing("", key, event.to_json(), event.id))
     await forger.close()
     assert [e async for e in replay(operator, "probe", since=began)] == []
+
+
+async def test_what_the_broker_did_not_take_is_sent_although_its_document_is_written_all_the_time(
+    service, client, broker, monkeypatch
+):
+    away, publish_many = True, service.publisher.publish_many
+
+    async def refuse(messages: Any) -> Any:
+        return [ConnectionError("pulled the plug") for _ in messages] if away else await publish_many(messages)
+
+    monkeypatch.setattr(service.publisher, "publish_many", refuse)
+    connection = await aio_pika.connect(broker.url("integrator"))
+    channel = await connection.channel()
+    queue = await channel.declare_queue(exclusive=True)
+    await queue.bind("probe.events", "added.v1")
+    heard: set[int] = set()
+
+    async def hear(message: Any) -> None:
+        heard.add(Envelope.model_validate_json(message.body).data["total"])
+
+    await queue.consume(hear, no_ack=True)
+    for _ in range(3):
+        await client.send(Add(counter="hot"))
+    away = False
+
+    async def written_and_heard() -> set[int]:
+        await client.send(Add(counter="hot"))
+        return heard
+
+    await until(written_and_heard, lambda totals: {1, 2, 3} < totals)
+    await connection.close()
