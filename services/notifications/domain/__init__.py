@@ -11,7 +11,7 @@ from services.notifications.domain.consent import TEXTS, Consent, Seen
 from services.notifications.domain.delivery import OPEN, Delivery, DeliveryState, Lane, Patience, delivery
 from services.notifications.domain.heard import HeardSignup
 from services.notifications.domain.identity import address_id
-from services.notifications.domain.letter import Letter, match_letters, signup_letter, welcome
+from services.notifications.domain.letter import Letter, instant, match_letters, signup_letter, welcome
 from services.notifications.domain.news import News, NewsItem
 from services.notifications.domain.subscriber import LINK_DAYS, Asked, Subscriber
 from services.notifications.domain.suppression import Suppression
@@ -43,6 +43,7 @@ __all__ = [
     "announcement",
     "announcement_id",
     "delivery",
+    "instant",
     "match_letters",
     "ordered",
     "ordered_campaign",

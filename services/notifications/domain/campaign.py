@@ -32,6 +32,7 @@ class Campaign(Aggregate):
     topic: Topic
     data: dict[str, Any]
     state: Literal["preparing", "sending", "finished"] = "preparing"
+    correlation: str | None = None
     created_at: datetime
     due_at: datetime
     expires_at: datetime | None = None
@@ -80,6 +81,7 @@ class Campaign(Aggregate):
             id=mail_id,
             version=1,
             cause=self.id,
+            correlation=self.correlation,
             kind=self.kind,
             lane="campaign",
             recipient=subscriber.email,
@@ -97,7 +99,7 @@ class Campaign(Aggregate):
         return self.model_copy(update={"version": self.version + 1, **changes})
 
 
-def ordered_campaign(id: str, command: SendCampaign, now: datetime) -> Campaign:
+def ordered_campaign(id: str, command: SendCampaign, now: datetime, correlation: str) -> Campaign:
     """The campaign that a command asks for."""
     return Campaign(
         id=id,
@@ -105,6 +107,7 @@ def ordered_campaign(id: str, command: SendCampaign, now: datetime) -> Campaign:
         kind="campaign",
         topic=command.topic,
         data={"subject": command.subject, "body": command.body},
+        correlation=correlation,
         created_at=now,
         due_at=now,
         expires_at=command.expires_at,
@@ -116,7 +119,7 @@ def announcement_id(event_id: str) -> str:
     return derived_id("campaign", "event-announced", event_id)
 
 
-def announcement(event: EventAnnounced, now: datetime) -> Campaign:
+def announcement(event: EventAnnounced, now: datetime, correlation: str) -> Campaign:
     """The campaign that tells the subscribers of a network event; not once it has begun."""
     return Campaign(
         id=announcement_id(event.event_id),
@@ -124,6 +127,7 @@ def announcement(event: EventAnnounced, now: datetime) -> Campaign:
         kind="event-announced",
         topic="network-events",
         data=event.model_dump(mode="json"),
+        correlation=correlation,
         created_at=now,
         due_at=now,
         expires_at=begins(event.details),

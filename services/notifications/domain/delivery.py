@@ -47,6 +47,7 @@ class Delivery(Aggregate):
     """
 
     cause: str
+    correlation: str | None = None
     kind: str
     lane: Lane
     recipient: str
@@ -109,16 +110,20 @@ class Delivery(Aggregate):
         return self.model_copy(update={"state": state, "due_at": now, "version": self.version + 1, **changes})
 
 
-def delivery(letter: Letter, *, cause: str, address: str, domain: str, now: datetime) -> Delivery:
+def delivery(
+    letter: Letter, *, cause: str, correlation: str | None, address: str, domain: str, now: datetime
+) -> Delivery:
     """The delivery of a letter, at version 1, as `work.put` takes it: the same whenever its cause is handled again.
 
-    `address` is the id of the recipient's address, `domain` the one that we send from.
+    `correlation` is the id of the business action, `address` the id of the recipient's address, `domain` the one that
+    we send from.
     """
     mail_id = derived_id("delivery", letter.kind, cause, address)
     return Delivery(
         id=mail_id,
         version=1,
         cause=cause,
+        correlation=correlation,
         lane="transactional",
         address_id=address,
         message_id=f"<{mail_id}@{domain}>",

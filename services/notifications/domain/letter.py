@@ -1,6 +1,6 @@
 """What is to be said to whom, before it becomes a delivery: from the events of other services."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -63,14 +63,14 @@ def signup_letter(event: SignupChange) -> Letter:
         name=event.name,
         language=event.language,
         data=event.model_dump(mode="json"),
-        expires_at=moment(event.details.ends_at, event.details.timezone),
+        expires_at=instant(event.details.ends_at, event.details.timezone),
     )
 
 
 def match_letters(event: SupplierMatched) -> tuple[Letter, Letter]:
     """To the buyer and to the supplier; an answer goes to the other one. Not worth sending after the deadline."""
     data = event.model_dump(mode="json")
-    common: dict[str, Any] = {"data": data, "expires_at": event.deadline}
+    common: dict[str, Any] = {"data": data, "expires_at": event.deadline.astimezone(UTC)}
     buyer, supplier = event.buyer, event.supplier
     return (
         Letter(
@@ -92,11 +92,11 @@ def match_letters(event: SupplierMatched) -> tuple[Letter, Letter]:
     )
 
 
-def moment(wall: datetime, zone: str) -> datetime:
-    """The instant of a local wall time; one that comes twice means the first."""
-    return wall.replace(tzinfo=ZoneInfo(zone), fold=0)
+def instant(wall: datetime, zone: str) -> datetime:
+    """The instant of a local wall time, in UTC; a wall time that comes twice means the first."""
+    return wall.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC)
 
 
 def begins(details: EventDetails) -> datetime:
     """The instant at which a network event begins."""
-    return moment(details.starts_at, details.timezone)
+    return instant(details.starts_at, details.timezone)

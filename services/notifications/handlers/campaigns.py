@@ -2,6 +2,7 @@
 
 from services.notifications.context import context_of
 from services.notifications.domain import announcement, announcement_id, ordered_campaign, unannounced
+from services.notifications.handlers.posting import correlation_of
 from services.notifications.store import CAMPAIGNS
 from shared.contracts.events import EventAnnounced, EventCancelled
 from shared.contracts.notifications import CampaignRef, SendCampaign
@@ -10,7 +11,7 @@ from shared.store.work import Work
 
 async def send_campaign(command: SendCampaign, work: Work) -> CampaignRef:
     """Keep the campaign; it goes out once its audience is frozen."""
-    campaign = ordered_campaign(work.new_id(), command, work.now)
+    campaign = ordered_campaign(work.new_id(), command, work.now, correlation_of(work))
     await work.put(CAMPAIGNS, campaign)
     context_of(work).bell.ring()
     return CampaignRef(campaign_id=campaign.id)
@@ -18,7 +19,7 @@ async def send_campaign(command: SendCampaign, work: Work) -> CampaignRef:
 
 async def announce_event(event: EventAnnounced, work: Work) -> None:
     """One campaign for one network event, however often it is told."""
-    await work.put(CAMPAIGNS, announcement(event, work.now))
+    await work.put(CAMPAIGNS, announcement(event, work.now, correlation_of(work)))
     context_of(work).bell.ring()
 
 

@@ -27,10 +27,16 @@ def compose(work: Work, letter: Letter) -> Delivery:
     return delivery(
         letter.model_copy(update={"expires_at": expires}),
         cause=work.message.id,
+        correlation=correlation_of(work),
         address=context.address_id(letter.recipient),
         domain=context.mail_domain,
         now=work.now,
     )
+
+
+def correlation_of(work: Work) -> str:
+    """The business action that a message belongs to."""
+    return work.message.correlationid or work.message.id
 
 
 def version_of(work: Work) -> int:

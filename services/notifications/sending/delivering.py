@@ -1,0 +1,105 @@
+"""One delivery over one connection, and what its answer means for it."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from services.notifications.composing.composer import Composer
+from services.notifications.composing.mime import UnusableAddress
+from services.notifications.domain import Campaign, Delivery, Patience
+from services.notifications.sending.leases import Leases
+from services.notifications.sending.ledger import Ledger
+from services.notifications.sending.pacing import Pacer
+from services.notifications.sending.smtp import Answer, Connection, Doubtful, NotMine, Refused, Taken, Unreached
+from shared.contracts.base import Event
+from shared.observability.masking import mask_text
+
+log = structlog.get_logger()
+
+TOO_MUCH = frozenset({421, 432, 452})
+"""The server is busy, whoever the mail is for."""
+NO_SUCH_MAILBOX = "5.1.1"
+LONGEST_REASON = 300
+
+type Told = Callable[[str, str], None]
+"""Hears the kind of every mail and how it ended (or `postponed`)."""
+
+
+@dataclass(frozen=True)
+class Deliverer:
+    """Hands mails over and writes what came of it."""
+
+    ledger: Ledger
+    leases: Leases
+    composer: Composer
+    pacer: Pacer
+    patience: Patience
+    told: Told
+
+    async def deliver(self, delivery: Delivery, campaign: Campaign | None, connection: Connection) -> None:
+        """Compose, send, write the outcome. MailServerAway where it could not even be tried."""
+        try:
+            mail = await self.composer.compose(delivery, campaign)
+        except UnusableAddress as error:
+            await self._end(*delivery.refused(self.ledger.clock(), None, str(error)))
+            return
+        held = [delivery]
+
+        async def begin() -> None:
+            held.append(await self.ledger.begin(delivery))
+            self.leases.hold(held[-1])
+
+        try:
+            answer = await connection.send(mail, begin)
+            await self._write(held[-1], answer)
+        except NotMine:
+            log.info("mail_taken_over", mail_id=delivery.id)
+        finally:
+            self.leases.drop(delivery)
+
+    async def skip(self, delivery: Delivery, reason: str) -> None:
+        """It is no longer wanted."""
+        await self._end(delivery.skipped(self.ledger.clock(), reason), ())
+
+    async def fail(self, delivery: Delivery, error: Exception) -> None:
+        """A fault of ours, such as a template that cannot say it: tried again later, as a mended version may."""
+        log.error("mail_not_written", mail_id=delivery.id, kind=delivery.kind, exc_info=error)
+        await self._end(*self._later(delivery, None, f"{type(error).__name__} while writing the mail"))
+
+    async def _write(self, delivery: Delivery, answer: Answer) -> None:
+        now = self.ledger.clock()
+        match answer:
+            case Taken():
+                await self._end(*delivery.sent(now))
+                await self.pacer.went_well()
+            case Refused() as refused if refused.for_good:
+                if refused.enhanced == NO_SUCH_MAILBOX:
+                    await self.ledger.suppress(delivery, _said(refused.text))
+                await self._end(*delivery.refused(now, refused.code, _said(refused.text)))
+            case Refused(code, text):
+                if code in TOO_MUCH:
+                    await self.pacer.strike()
+                await self._end(*self._later(delivery, code, _said(text)))
+            case Unreached(reason):
+                await self._end(*self._later(delivery, None, _said(reason)))
+            case Doubtful(reason):
+                await self._end(*delivery.doubtful(now, _said(reason)))
+
+    def _later(self, delivery: Delivery, code: int | None, reason: str) -> tuple[Delivery, tuple[Event, ...]]:
+        jitter = random.uniform(-1, 1)  # noqa: S311 - no secret
+        return delivery.postponed(self.ledger.clock(), code, reason, self.patience, jitter)
+
+    async def _end(self, after: Delivery, events: Sequence[Event]) -> None:
+        if not await self.ledger.end(after, events):
+            log.warning("mail_taken_over", mail_id=after.id, state=after.state)
+            return
+        outcome = "postponed" if after.state == "queued" else after.state
+        self.told(after.kind, outcome)
+        log.info("mail", mail_id=after.id, kind=after.kind, outcome=outcome, code=after.code, reason=after.reason)
+
+
+def _said(text: str) -> str:
+    """What the server said, without addresses: it is told to others."""
+    return mask_text(" ".join(text.split()))[:LONGEST_REASON]
