@@ -74,13 +74,13 @@ def build(headers: Headers, content: Content, invitation: Invitation | None) -> 
     mail["Subject"] = content.subject
     mail["Date"] = format_datetime(headers.date)
     mail["Message-ID"] = headers.message_id
-    mail["Content-Language"] = headers.language
     for name, value in headers.extra.items():
         mail[name] = value
     mail.set_content(content.text, cte="quoted-printable")
     mail.add_alternative(content.html, subtype="html", cte="quoted-printable")
     if invitation:
         _invite(mail, invitation)
+    mail["Content-Language"] = headers.language  # last: setting content takes away all headers that begin so
     return mail
 
 
