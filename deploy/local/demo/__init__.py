@@ -6,6 +6,7 @@ environment it plays on that system instead and starts nothing.
 
 import argparse
 import asyncio
+import importlib
 import json
 import os
 import sys
@@ -105,8 +106,9 @@ async def staged(addresses: Addresses, quiet: bool = True) -> AsyncIterator[Stag
         client = await stack.enter_async_context(Client(addresses.amqp))
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=15, headers={"User-Agent": "rummelig-demo"}))
         stores = {name: connect(url) for name, url in addresses.store.items()}
-        for store in stores.values():
-            await store.open([])
+        for name, store in stores.items():
+            repositories = importlib.import_module(f"services.{name}.store").REPOSITORIES
+            await store.open([repository.collection for repository in repositories])
             stack.push_async_callback(store.close)
         stage = Stage(client, http, addresses.http, addresses.mailbox, stores, quiet)
         listening = await listen(addresses.amqp, list(SERVICES), stage.events)

@@ -26,12 +26,11 @@ async def newsletter(stage: Stage) -> None:
     mails = await stage.mails_when(6, wanted=_confirmation)
     stage.check("one confirmation mail per address", sorted({*addresses}), sorted(m.to for m in mails))
     english = [m for m in mails if m.to == cast.ENGLISH]
-    stage.check("English on request", "en", str(english[0].message["Content-Language"]) if english else None)
+    stage.check("English on request", [True], ['lang="en"' in m.html for m in english])
     links = {m.to: m.link("/bekraeft/") for m in mails}
     seen = [(await stage.http.get(links[a])).status_code for a in cast.READERS]
-    states = await stage.tally("notifications", "subscribers", "topics")
     stage.check("opening the link shows a page", [200] * 5, seen)
-    stage.check("and changes nothing", 0, len(stage.told("subscription-confirmed")) + (0 if states else 1))
+    stage.check("and changes nothing", 0, len(stage.told("subscription-confirmed")))
     pressed = [(await stage.http.post(links[a])).status_code for a in cast.READERS]
     stage.check("the button confirms", [200] * 5, pressed)
     stage.check("five confirmed", 5, len(await stage.told_when("subscription-confirmed", 5)))
