@@ -35,7 +35,7 @@ class Received:
     def part(self, subtype: str) -> str:
         """The text of the part `text/<subtype>`."""
         (found,) = [p for p in self.mail.walk() if p.get_content_type() == f"text/{subtype}"]
-        return str(found.get_content())
+        return str(found.get_content()).replace("\r\n", "\n")
 
 
 @dataclass

@@ -15,6 +15,7 @@ from services.notifications.sending.gate import Gate
 from services.notifications.sending.outage import Outage
 from services.notifications.sending.smtp import FRESH_SECONDS, Connection, MailServerAway
 from services.notifications.store import CAMPAIGNS
+from shared.messaging.keyed import KeyedLock
 from shared.store.errors import StoreError
 
 log = structlog.get_logger()
@@ -32,6 +33,10 @@ class _Job:
     number: int
     delivery: Delivery = field(compare=False)
     campaign: Campaign | None = field(compare=False)
+
+    @property
+    def key(self) -> str:
+        return self.delivery.id if self.campaign else self.delivery.address_id
 
 
 class Dispatcher:
@@ -58,6 +63,7 @@ class Dispatcher:
         self._numbers = itertools.count()
         self._transactional = 0
         self._stopping = asyncio.Event()
+        self._recipients = KeyedLock()
         self._busy: set[asyncio.Task[Any] | None] = set()
 
     async def run(self) -> None:
@@ -130,7 +136,9 @@ class Dispatcher:
                 self._wake.set()
             worker = asyncio.current_task()
             self._busy.add(worker)
-            await self._do(job, connection)
+            # What one person gets about one thing comes in order: first the seat, then that it is taken back.
+            async with self._recipients.hold(job.key):
+                await self._do(job, connection)
             self._busy.discard(worker)
 
     async def _do(self, job: _Job, connection: Connection) -> None:
