@@ -57,7 +57,7 @@ def context(chosen: Settings) -> Context:
 
 @dataclass
 class Rig:
-    """Harness, mail server, settings; `ended` counts what the jobs told (kind, outcome), `away` is their last reason."""
+    """Harness, mail server, settings. `ended` counts what the jobs told (kind, outcome); `away`: their last reason."""
 
     harness: Harness
     sink: Sink
@@ -81,7 +81,7 @@ class Rig:
     def http(self) -> httpx.AsyncClient:
         """A browser. It keeps cookies, so a test sees whether there are any."""
         routes = pages.routes(self.harness.executor, self.context, self.settings.trusted_proxies)
-        app = application(self.settings, Metrics("notifications"), lambda: [], routes)
+        app = application(self.settings, Metrics("notifications"), list, routes)
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE)
 
     def dispatcher(self, **changes: Any) -> Dispatcher:
@@ -142,9 +142,7 @@ class Rig:
     async def subscribed(self, *emails: str, topic: Topic = "newsletter", language: Language = "da") -> None:
         """These confirmed a topic, without mails."""
         people = [
-            Subscriber(
-                id=self.context.address_id(email), version=1, email=email, language=language, topics=(topic,)
-            )
+            Subscriber(id=self.context.address_id(email), version=1, email=email, language=language, topics=(topic,))
             for email in emails
         ]
         await self.store.put(SUBSCRIBERS.collection, [Put(p.id, SUBSCRIBERS.to_fields(p, 1)) for p in people])
@@ -171,7 +169,9 @@ class Rig:
     async def _busy(self) -> bool:
         campaigns = [c async for c in self.store.everything(CAMPAIGNS.collection) if c["state"] != "finished"]
         deliveries = await self.deliveries()
-        waiting = [d for d in deliveries if d.state == "sending" or (d.state == "queued" and d.due_at <= self.harness.now)]
+        waiting = [
+            d for d in deliveries if d.state == "sending" or (d.state == "queued" and d.due_at <= self.harness.now)
+        ]
         leased = [d for d in deliveries if d.state == "queued" and d.due_at > self.harness.now and d.tries == 0]
         put_off = [d for d in deliveries if d.state == "queued" and d.tries > 0 and d.campaign_id]
         return bool(waiting or leased or (campaigns and not put_off))

@@ -86,7 +86,7 @@ class Sink:
         self._arrived.set()
         if answer == DROP:
             assert server.transport is not None
-            server.transport.abort()
+            server.transport.abort()  # type: ignore[attr-defined]  # it is a socket's
         return answer or "250 2.0.0 taken"
 
     async def mails(self, count: int, seconds: float = 20) -> list[Received]:
@@ -103,7 +103,9 @@ class Sink:
 
 class _Protocol(SMTP):
     def __init__(self, sink: Sink) -> None:
-        super().__init__(sink, hostname="sink.example", ident="sink", enable_SMTPUTF8=False, loop=asyncio.get_running_loop())
+        super().__init__(
+            sink, hostname="sink.example", ident="sink", enable_SMTPUTF8=False, loop=asyncio.get_running_loop()
+        )
         self._sink = sink
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

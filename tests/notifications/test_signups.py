@@ -1,12 +1,13 @@
 """Mails about sign-ups: each change one mail, with a calendar entry where there is a seat."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from icalendar import Calendar, Event
 
-from shared.contracts.events import SignupConfirmed, SignupPromoted, SignupWaitlisted
+from shared.contracts.events import SignupPromoted, SignupWaitlisted
 from shared.store.work import INBOX
 from tests.notifications.happenings import cancelled, confirmed, signup
 from tests.notifications.rig import Rig
@@ -15,7 +16,7 @@ from tests.notifications.sink import Received
 STARTS = datetime(2027, 2, 9, 14, tzinfo=ZoneInfo("Europe/Copenhagen"))
 
 
-def calendar(received: Received) -> Calendar:
+def calendar(received: Received) -> Any:
     (part,) = [p for p in received.mail.walk() if p.get_content_type() == "text/calendar"]
     found = Calendar.from_ical(part.get_content())
     assert isinstance(found, Calendar)
@@ -24,7 +25,7 @@ def calendar(received: Received) -> Calendar:
     return found
 
 
-def entry(received: Received) -> Event:
+def entry(received: Received) -> Any:
     (found,) = calendar(received).walk("VEVENT")
     assert isinstance(found, Event)
     assert not found.errors
@@ -178,8 +179,8 @@ async def test_english_on_request(rig: Rig, event, subject: str):
 
 
 async def test_the_same_event_three_times_is_one_mail(rig: Rig):
-    for id in ("one", "one", "one"):
-        await rig.harness.feed(confirmed(), 1, id)
+    for _ in range(3):
+        await rig.harness.feed(confirmed(), 1, "one")
     await rig.store.delete(INBOX, {"_id": "notifications.from.events:one"})
     await rig.harness.feed(confirmed(), 1, "one")
     assert len(await rig.sent()) == 1
@@ -240,7 +241,7 @@ async def test_what_people_write_is_no_markup(rig: Rig):
     assert "<h1" not in html
     assert 'href="https://x.example"' not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt; **fed** [link](https://x.example) &amp;amp;" in html
-    assert received.mail["Subject"] == "Du har en plads: <script>alert(1)</script> **fed** [link](https://x.example) &amp;"
+    assert (
+        received.mail["Subject"] == "Du har en plads: <script>alert(1)</script> **fed** [link](https://x.example) &amp;"
+    )
     assert "# Overskrift\n- <img src=x onerror=y>\n\nkode" in received.part("plain")
-
-

@@ -7,6 +7,7 @@ import pytest
 
 from services.notifications.store import SUBSCRIBERS
 from shared.contracts.notifications import SubscriberUnsubscribed
+from shared.contracts.types import Topic
 from shared.store.errors import Unavailable
 from tests.notifications.rig import SITE, Rig
 from tests.notifications.test_subscribing import consents
@@ -16,7 +17,7 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 BAD = "/afmeld/" + "A" * 48
 
 
-def url(rig: Rig, topic: str = "newsletter", email: str = ASTA) -> str:
+def url(rig: Rig, topic: Topic = "newsletter", email: str = ASTA) -> str:
     return rig.links.unsubscribe_url(rig.context.address_id(email), topic, "da")
 
 
@@ -58,7 +59,9 @@ async def test_a_bad_token_gets_the_same_answer(rig: Rig, multipart: bool):
         good, bad, other = [await click(browser, each, multipart=multipart) for each in (url(rig), BAD, unknown)]
     assert good.status_code == bad.status_code == other.status_code == 200
     assert good.content == bad.content == other.content
-    assert {k: v for k, v in good.headers.items() if k != "date"} == {k: v for k, v in bad.headers.items() if k != "date"}
+    assert {k: v for k, v in good.headers.items() if k != "date"} == {
+        k: v for k, v in bad.headers.items() if k != "date"
+    }
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"scope=nonsense", b"a=1&" * 500])

@@ -1,7 +1,6 @@
 """Signs of life for mails that are being handed over, and what becomes of those whose worker gives none."""
 
 import asyncio
-from datetime import datetime
 
 import structlog
 
@@ -27,7 +26,7 @@ class Leases:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._mine: dict[str, Delivery] = {}
-        self._seen: dict[str, tuple[datetime, float]] = {}
+        self._seen: dict[str, tuple[object, float]] = {}
 
     def hold(self, delivery: Delivery) -> None:
         """It is being handed over from now on."""
@@ -53,10 +52,10 @@ class Leases:
         where = {"lane": In(("transactional", "campaign")), "state": "sending"}
         found = await self._ledger.store.find(DELIVERIES.collection, where, order="due_at", limit=MOST)
         now = asyncio.get_running_loop().time()
-        seen = {document["_id"]: document["due_at"] for document in found if document["_id"] not in self._mine}
+        signs = {d["_id"]: (d["version"], d.get("beats", 0)) for d in found if d["_id"] not in self._mine}
         self._seen = {
-            mail: self._seen[mail] if mail in self._seen and self._seen[mail][0] == due else (due, now)
-            for mail, due in seen.items()
+            mail: self._seen[mail] if mail in self._seen and self._seen[mail][0] == sign else (sign, now)
+            for mail, sign in signs.items()
         }
         lease = self._ledger.lease.total_seconds()
         for document in found:

@@ -61,7 +61,10 @@ class Ledger:
     async def renew(self, delivery: Delivery) -> None:
         """A sign of life for what is being handed over."""
         until = self.clock() + self.lease
-        await self.store.update(DELIVERIES.collection, self._held(delivery), set={"due_at": until})
+        # `beats` tells even those whose clock differs from ours that we live.
+        await self.store.update(
+            DELIVERIES.collection, self._held(delivery), set={"due_at": until}, increment={"beats": 1}
+        )
 
     async def release(self, delivery: Delivery) -> None:
         """Give back what was claimed and not begun."""
