@@ -1,0 +1,155 @@
+"""kill -9 in the middle of 200 sign-ups at once: nothing lost, nothing twice."""
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import aio_pika
+import pytest
+
+from deploy.local.demo.mails import Mail
+from shared.contracts.base import Envelope, Reply
+from shared.contracts.events import AnnounceEvent, Place, SignUp
+from tests.support.embedded import Embedded
+from tests.support.persistent import Persistent
+from tests.support.running import until
+
+PEOPLE = 200
+SEATS = 120
+KILLS = {
+    "the service that takes them": {60: "events"},
+    "the service that writes to people": {60: "notifications", 140: "notifications"},
+    "the broker": {60: "rabbitmq"},
+    "all of them, one after another": {40: "notifications", 80: "events", 120: "rabbitmq", 160: "events"},
+}
+"""After so many replies, which process."""
+
+
+@asynccontextmanager
+async def heard(url: str) -> AsyncIterator[list[Envelope]]:
+    """Every event of the events service, on a durable queue of an integrator's own; it connects anew when it has to."""
+    events: list[Envelope] = []
+    name = f"integrator.e2e.{uuid.uuid4().hex[:8]}"
+    connection = await aio_pika.connect_robust(url, reconnect_interval=0.3)
+    channel = await connection.channel()
+    await channel.set_qos(prefetch_count=50)
+    queue = await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
+    await queue.bind("events.events", "#")
+
+    async def take(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+        events.append(Envelope.model_validate_json(message.body))
+        await message.ack()
+
+    await queue.consume(take)
+    yield events
+    await queue.delete(if_unused=False, if_empty=False)
+    await connection.close()
+
+
+async def announced(client: Persistent) -> str:
+    """A new event, full after 120."""
+    reply = await client.send(
+        AnnounceEvent(
+            title="Netværksmøde",
+            starts_at=datetime.fromisoformat("2031-02-04T14:00:00"),
+            ends_at=datetime.fromisoformat("2031-02-04T17:00:00"),
+            place=Place(name="Kulturhuset", address="Hasselvej 15, 8620 Kjellerup"),
+            capacity_on_site=SEATS,
+        ),
+        id=str(uuid.uuid4()),
+    )
+    assert reply.result, reply
+    return str(reply.result["event_id"])
+
+
+def wish(event_id: str, number: int) -> SignUp:
+    address = f"person{number}@{event_id[:8]}.example"
+    return SignUp(event_id=event_id, name=f"Person {number}", email=address, attendance="on-site")
+
+
+async def killing(system: Embedded, client: Persistent, at: dict[int, str]) -> None:
+    """Kill each process once so many replies have come."""
+    already = client.replies
+    for count, name in at.items():
+
+        async def replies() -> int:
+            return client.replies - already
+
+        await until(replies, lambda n, count=count: n >= count, patience=60)
+        system.system.kill(name)
+
+
+async def mails_of(system: Embedded, event_id: str) -> list[Mail]:
+    return [mail for mail in await system.mails() if mail.to.endswith(f"@{event_id[:8]}.example")]
+
+
+@pytest.mark.parametrize("at", KILLS.values(), ids=KILLS)
+async def test_every_sign_up_has_one_effect(system: Embedded, at: dict[int, str]):
+    async with Persistent(system.url("integrator")) as client, heard(system.url("integrator")) as events:
+        event_id = await announced(client)
+        kills = asyncio.create_task(killing(system, client, at))
+        wishes = {f"{event_id}-{n}": wish(event_id, n) for n in range(PEOPLE)}
+        replies = dict(
+            zip(wishes, await asyncio.gather(*(client.send(w, id=i) for i, w in wishes.items())), strict=True)
+        )
+        await kills
+        await system.ready()
+        again = await asyncio.gather(*(client.send(wishes[i], id=i) for i in wishes))
+        assert again == list(replies.values())
+        signups = await stored(system, event_id)
+        check_seats(replies, signups)
+        await check_events(events, signups)
+    await check_mails(system, event_id, wishes, signups, at)
+
+
+async def stored(system: Embedded, event_id: str) -> dict[str, dict[str, Any]]:
+    """The sign-ups in the store, by id."""
+    everything = await system.everything()
+    assert [e["on_site"]["taken"] for e in everything["events"]["events"] if e["_id"] == event_id] == [SEATS]
+    return {s["_id"]: s for s in everything["events"]["signups"] if s["event_id"] == event_id}
+
+
+def check_seats(replies: dict[str, Reply], signups: dict[str, dict[str, Any]]) -> None:
+    """Each command has one sign-up of its own; seats are exact and the line has no gap."""
+    results = [reply.result or {} for reply in replies.values()]
+    assert Counter(r.get("state") for r in results) == {"confirmed": SEATS, "waiting": PEOPLE - SEATS}
+    assert sorted(r["position"] for r in results if r["position"]) == list(range(1, PEOPLE - SEATS + 1))
+    assert {r["signup_id"]: r["state"] for r in results} == {key: s["state"] for key, s in signups.items()}
+    assert len({s["email"] for s in signups.values()}) == PEOPLE
+    assert sorted(s["arrival"] for s in signups.values()) == list(range(1, PEOPLE + 1))
+
+
+async def check_events(events: list[Envelope], signups: dict[str, dict[str, Any]]) -> None:
+    """Each sign-up was told, perhaps more than once, but always as the same event."""
+
+    async def told() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {key: set() for key in signups}
+        for event in events:
+            if event.data.get("signup_id") in signups:
+                found[event.data["signup_id"]].add(event.id)
+        return found
+
+    ids = await until(told, lambda found: all(found.values()), patience=30)
+    assert {len(each) for each in ids.values()} == {1}
+
+
+async def check_mails(
+    system: Embedded, event_id: str, wishes: dict[str, SignUp], signups: dict[str, Any], at: dict[int, str]
+) -> None:
+    """Each person has one mail. Only where the sender was killed may one have come twice, then as the same mail."""
+
+    async def mails() -> list[Mail]:
+        return await mails_of(system, event_id)
+
+    found = await until(mails, lambda m: len({mail.to for mail in m}) == PEOPLE, patience=90)
+    assert {mail.to for mail in found} == {w.email for w in wishes.values()}
+    assert len({mail.message["Message-ID"] for mail in found}) == PEOPLE
+    if "notifications" not in at.values():
+        assert len(found) == PEOPLE
+    notified = (await system.everything())["notifications"]
+    assert {d["_id"] for d in notified["heard_signups"]} >= set(signups)
+    assert Counter(d["recipient"] for d in notified["deliveries"] if d["recipient"].endswith(f"@{event_id[:8]}.example"))
