@@ -1,7 +1,7 @@
 """Makes a topology true on a broker. What is there already with the same arguments stays as it is."""
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
+from aiormq.exceptions import ChannelNotFoundEntity
 
 from shared.messaging.topology import Binding, Topology, events_log
 
@@ -37,25 +37,13 @@ async def bind(channel: AbstractChannel, binding: Binding) -> None:
 
 
 async def _declare_log(connection: AbstractConnection, topology: Topology) -> None:
-    # With the generated definitions the log is there and a service may not touch it; on a bare broker it is made here.
+    # The generated definitions make the log, which no service may configure; on a bare broker it is made here. They do
+    # not bind it: RabbitMQ 4 does not start again with definitions that bind a stream.
     channel = await connection.channel()
     try:
         await channel.declare_queue(events_log().name, passive=True)
     except ChannelNotFoundEntity:
         channel = await connection.channel()
         await channel.declare_queue(events_log().name, durable=True, arguments=dict(events_log().arguments))
-        await bind(channel, topology.log_binding())
-    except ChannelAccessRefused:
-        return
-    else:
-        await _bind_log_if_allowed(channel, topology)
-    finally:
-        if not channel.is_closed:
-            await channel.close()
-
-
-async def _bind_log_if_allowed(channel: AbstractChannel, topology: Topology) -> None:
-    try:
-        await bind(channel, topology.log_binding())
-    except ChannelAccessRefused:
-        return  # the definitions bind it
+    await bind(channel, topology.log_binding())
+    await channel.close()
