@@ -114,7 +114,8 @@ def _items(node: SyntaxTreeNode, marks: list[str]) -> str:
 
 
 def _indented(text: str, first: str, rest: str) -> str:
-    return first + text.replace("\n", f"\n{rest}")
+    head, *lines = text.split("\n")
+    return "\n".join([first + head, *(rest + line if line else rest.rstrip() for line in lines)])
 
 
 def _inline(node: SyntaxTreeNode) -> str:

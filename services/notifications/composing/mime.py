@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
@@ -57,11 +58,15 @@ def address(email: str, name: str | None = None) -> Address:
     try:
         bare = Address(addr_spec=email)
         email.encode("ascii")
-        # Names are shown in lists of mails: one short line without control characters.
-        shown = " ".join("".join(c if c.isprintable() else " " for c in name or "").split())[:LONGEST_NAME]
-        return Address(shown, addr_spec=bare.addr_spec)
-    except (ValueError, IndexError) as error:
+        return Address(one_line(name or "")[:LONGEST_NAME], addr_spec=bare.addr_spec)
+    except (ValueError, IndexError, MessageError) as error:
         raise UnusableAddress(f"not an address that mail can go to: {type(error).__name__}") from None
+
+
+def one_line(text: str) -> str:
+    """Text for a header: no control characters, and nothing that a mail program would decode (RFC 2047)."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(printable.split()).replace("=?", "= ?")
 
 
 def build(headers: Headers, content: Content, invitation: Invitation | None) -> EmailMessage:
@@ -71,7 +76,7 @@ def build(headers: Headers, content: Content, invitation: Invitation | None) -> 
     mail["To"] = headers.recipient
     if headers.reply_to:
         mail["Reply-To"] = headers.reply_to
-    mail["Subject"] = content.subject
+    mail["Subject"] = one_line(content.subject)
     mail["Date"] = format_datetime(headers.date)
     mail["Message-ID"] = headers.message_id
     for name, value in headers.extra.items():

@@ -1,0 +1,89 @@
+"""The service as it is started: settings, readiness, pages; no broker."""
+
+import asyncio
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from services.notifications.app import create
+from services.notifications.settings import Settings
+from shared.settings import load
+from tests.notifications.rig import settings
+from tests.notifications.sink import Sink
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SMTP_URL", "http://mail.example"),
+        ("MAIL_FROM", "nobody"),
+        ("MAIL_FROM", "a@b.example, c@d.example"),
+        ("SMTP_CONNECTIONS", "0"),
+        ("DKIM_KEY", "nonsense"),
+        ("MAIL_RETRY_DELAYS", "60,x"),
+        ("LINK_KEYS", ""),
+    ],
+)
+def test_an_invalid_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+):
+    monkeypatch.setenv("NOTIFICATIONS_LINK_KEYS", "k1:only-for-tests-0123456789")
+    monkeypatch.setenv(f"NOTIFICATIONS_{name}", value)
+    with pytest.raises(SystemExit) as stopped:
+        load(Settings)
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"NOTIFICATIONS_{name}" in line
+
+
+async def test_it_sends_and_serves_without_a_broker(sink: Sink, tmp_path):
+    chosen = settings(
+        smtp_url=SecretStr(f"smtp://127.0.0.1:{sink.port}"),
+        store_url=SecretStr(f"sqlite:///{tmp_path / 'n.db'}"),
+        amqp_url=SecretStr("amqp://notifications:x@127.0.0.1:9/"),
+        log_level="error",
+    )
+    app = create(chosen)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test.example") as browser,
+    ):
+        await ready_but(browser, "broker")
+        page = await browser.post("/nyhedsbrev", data={"topics": "newsletter", "email": "asta@forening.example"})
+        assert page.status_code == 200
+        await sink.mails(1)
+        await sink.stop()
+        metrics = (await browser.get("/metrics")).text
+        assert 'rummelig_mails_total{kind="confirm-subscription",outcome="sent"} 1.0' in metrics
+
+
+async def test_readiness_tells_of_the_mail_server(sink: Sink, tmp_path):
+    await sink.stop()
+    chosen = settings(
+        smtp_url=SecretStr(f"smtp://127.0.0.1:{sink.port}"),
+        store_url=SecretStr(f"sqlite:///{tmp_path / 'n.db'}"),
+        amqp_url=SecretStr("amqp://notifications:x@127.0.0.1:9/"),
+        log_level="error",
+    )
+    app = create(chosen)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test.example") as browser,
+    ):
+        await ready_but(browser, "mail server: 127.0.0.1")
+        assert (await browser.get("/nyhedsbrev")).status_code == 200
+        await sink.start()
+        async with asyncio.timeout(10):
+            while "mail server" in (await browser.get("/readyz")).text:
+                await asyncio.sleep(0.05)
+
+
+async def ready_but(browser: httpx.AsyncClient, reason: str) -> None:
+    """Wait until the store is open and this reason is told."""
+    async with asyncio.timeout(10):
+        while True:
+            said = (await browser.get("/readyz")).json()["reasons"]
+            if any(reason in each for each in said) and not any("store" in each for each in said):
+                return
+            await asyncio.sleep(0.02)

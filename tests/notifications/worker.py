@@ -1,0 +1,31 @@
+"""A process of its own that sends: `python -m tests.notifications.worker <database> <SMTP port>`. For tests to kill."""
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+
+from services.notifications.campaigns import Campaigns
+from services.notifications.sending.job import Surroundings, dispatcher
+from services.notifications.store import REPOSITORIES
+from shared.store.connect import connect
+from shared.store.work import INBOX
+from tests.notifications.rig import context, settings
+
+
+async def main(database: str, port: str) -> None:
+    chosen = settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{port}"), mail_lease_seconds=1)
+    store, around = connect(f"sqlite:///{database}"), context(chosen)
+    await store.open([*(r.collection for r in REPOSITORIES), INBOX])
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    surroundings = Surroundings(store, around, clock, lambda _: None, lambda _kind, _outcome: None, lambda _: None)
+    print("ready", flush=True)
+    await asyncio.gather(dispatcher(chosen, surroundings).run(), Campaigns(store, around, clock, lambda _: None).run())
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
