@@ -117,6 +117,7 @@ class Service:
         await self._open_store()
         background: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("watch store", self._watch_store),
+            ("stay connected", self.publisher.stay_connected),
             ("relay", self.relay.run),
             ("unrouted", partial(return_unrouted, self.publisher, self.name, self.metrics)),
             ("janitor", partial(forget_old, self.store)),

@@ -24,6 +24,8 @@ be_lenient()  # here, since every connection that reads other people's messages 
 HEARTBEAT = 10
 """Seconds: a half-open connection is noticed after about three of them."""
 
+RECONNECT_SECONDS = 1.0
+
 
 class Unconfirmed(Exception):
     """The broker did not say that it took the message; it may or may not have. Publish again with the same id."""
@@ -97,6 +99,15 @@ class Publisher:
         await self._exchange("")
         assert self._connection is not None  # noqa: S101 - _exchange made it
         return self._connection
+
+    async def stay_connected(self) -> None:
+        """Connect anew when the connection is lost, for ever. Publishing does so too, but may have nothing to do."""
+        while True:
+            if not self.connected:
+                with contextlib.suppress(AMQPError, OSError, TimeoutError, RuntimeError):
+                    async with asyncio.timeout(self._timeout):
+                        await self.connection()
+            await asyncio.sleep(RECONNECT_SECONDS)
 
     async def close(self) -> None:
         """Close the connection."""
