@@ -38,9 +38,7 @@ async def test_the_next_newsletter_tells_of_it_once(rig: Rig):
     await rig.sent()
     first, second = rig.sink.to(ASTA)
     assert "Nye leverandører" in first.part("plain")
-    assert "- Genbrugsværkstedet ApS, Viborg: Kontorrengøring (hjemmeside (https://genbrug.example))" in first.part(
-        "plain"
-    )
+    assert "- Genbrugsværkstedet ApS (https://genbrug.example), Viborg: Kontorrengøring" in first.part("plain")
     assert "<strong>Genbrugsværkstedet ApS</strong>" in first.part("html")
     assert "leverandører" not in second.part("plain")
 
