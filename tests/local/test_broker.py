@@ -17,9 +17,7 @@ async def test_users_log_in_and_see_the_topology(broker: Broker) -> None:
 async def test_a_killed_broker_comes_back_with_what_it_confirmed(broker: Broker) -> None:
     connection = await aio_pika.connect(broker.url("operator"))
     async with connection, connection.channel() as channel:
-        # A queue that is not new: RabbitMQ 3.10 forgets one that is declared half a second before kill -9.
-        queue = await channel.get_queue("supplier.dead")
-        await queue.purge()
+        queue = await channel.declare_queue("local-test", durable=True, arguments={"x-queue-type": "quorum"})
         message = aio_pika.Message(b"kept", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         await channel.default_exchange.publish(message, routing_key=queue.name)
 
@@ -28,7 +26,8 @@ async def test_a_killed_broker_comes_back_with_what_it_confirmed(broker: Broker)
 
     connection = await aio_pika.connect(broker.url("operator"))
     async with connection, connection.channel() as channel:
-        got = await (await channel.get_queue("supplier.dead")).get(timeout=30)
+        queue = await channel.get_queue("local-test")
+        got = await queue.get(timeout=30)
         assert got is not None
         assert got.body == b"kept"
-        await got.ack()
+        await queue.delete(if_unused=False, if_empty=False)
