@@ -1,17 +1,13 @@
-"""A service that has nothing to do comes back by itself when the broker does."""
-
-import asyncio
+"""A service that has nothing to publish still comes back by itself after its connection is gone."""
 
 from shared.service import Service
-from tests.support.broker import Broker
 from tests.support.running import until
 
 
-async def test_an_idle_service_is_ready_again_when_the_broker_is_back(broker: Broker, service: Service):
+async def test_an_idle_service_connects_again_for_publishing(service: Service):
     async def reasons() -> list[str]:
         return service.reasons()
 
-    await asyncio.to_thread(broker.kill)
-    assert await until(reasons)
-    await asyncio.to_thread(broker.start)
-    await until(reasons, lambda found: not found, patience=30)
+    await service.publisher.close()
+    assert service.reasons() == ["broker: not connected for publishing"]
+    await until(reasons, lambda found: not found)
