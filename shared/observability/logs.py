@@ -69,6 +69,7 @@ def _take_over(handler: logging.Handler, level: str) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+        logger.disabled = False  # logging.config switches off what it does not name
     for name, least in OWN_LEVELS.items():
         logging.getLogger(name).setLevel(max(least, root.level))
     logging.captureWarnings(capture=True)

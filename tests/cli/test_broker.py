@@ -111,7 +111,13 @@ async def watching(url: str, *arguments: str) -> AsyncIterator[Process]:
     """`watch` in a process of its own, once it listens."""
     command = [sys.executable, "-m", "shared.cli", "watch", *arguments]
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=PIPE, stderr=PIPE, env={"RUMMELIG_AMQP_URL": url}, cwd=Path(__file__).parents[2]
+        *command,
+        stdout=PIPE,
+        stderr=PIPE,
+        env={"RUMMELIG_AMQP_URL": url},
+        cwd=Path(__file__).parents[2],
+        # As in a terminal: what runs in the background of a shell ignores Ctrl-C, and so would its children.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
     )
     assert process.stderr is not None
     try:

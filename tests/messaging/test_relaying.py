@@ -96,6 +96,7 @@ async def test_a_replay_for_a_service_that_is_not_there_says_so(service, operato
 async def test_a_replay_ends_although_events_keep_coming(service, client, operator):
     began = datetime.now(UTC)
     await client.send(Add(counter="busy"))
+    await total(service, "busy", 1)
     stop = asyncio.Event()
 
     async def keep_busy() -> None:
