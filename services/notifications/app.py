@@ -5,6 +5,7 @@ from starlette.applications import Starlette
 from services.notifications import messages, pages, store
 from services.notifications.campaigns import run_campaigns
 from services.notifications.context import Context
+from services.notifications.forgetting import forget_personal_data
 from services.notifications.links import MailLinks
 from services.notifications.sending.job import send_mails
 from services.notifications.settings import Settings
@@ -28,7 +29,7 @@ def create(settings: Settings | None = None) -> Starlette:
         consumes=messages.CONSUMES,
         publishes=messages.PUBLISHES,
         repositories=store.REPOSITORIES,
-        jobs=(send_mails, run_campaigns),
+        jobs=(send_mails, run_campaigns, forget_personal_data),
         context=context,
     )
     return service.asgi(pages.routes(service.executor, context, settings.trusted_proxies))

@@ -13,7 +13,14 @@ from services.notifications.domain import (
 from shared.store.port import Index
 from shared.store.repository import Repository
 
-SUBSCRIBERS = Repository("subscribers", Subscriber, indexes=(Index(("topics",)),))  # the audience of a topic
+SUBSCRIBERS = Repository(
+    "subscribers",
+    Subscriber,
+    indexes=(
+        Index(("topics",)),  # the audience of a topic
+        Index(("ask.asked_at",)),  # what nobody confirmed
+    ),
+)
 
 CONSENTS = Repository("consents", Consent, indexes=(Index(("subscriber_id", "at")),))  # a person's, in order
 
@@ -25,6 +32,7 @@ DELIVERIES = Repository(
     indexes=(
         Index(("lane", "state", "due_at")),  # transactional ones that are due; all that somebody is sending
         Index(("campaign_id", "state", "due_at")),  # those of a campaign that are due; its tally
+        Index(("erase_at",)),  # those whose content may go
     ),
 )
 

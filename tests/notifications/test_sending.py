@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from services.notifications.domain import Delivery
+from services.notifications.sending.delivering import said
 from services.notifications.store import DELIVERIES
 from shared.contracts.notifications import MailFailed, MailSent
 from tests.notifications.happenings import confirmed, registered
@@ -55,6 +56,11 @@ async def test_refused_for_good(rig: Rig):
     assert (event.outcome, event.code) == ("failed", 554)
     assert SUPPLIER not in event.reason
     assert "not wanted here" in event.reason
+
+
+def test_what_the_server_says_can_be_kept_and_told():
+    assert said("550 5.1.1 <asta@forening.example>:\n nobody \udce6") == "550 5.1.1 <***@forening.example>: nobody ?"
+    assert len(said("x" * 10_000)) == 300
 
 
 async def test_an_address_that_does_not_exist_gets_nothing_more(rig: Rig):

@@ -25,6 +25,10 @@ OPEN: tuple[DeliveryState, ...] = ("queued", "sending")
 """States that are not an end."""
 
 
+KEPT = timedelta(days=90)
+"""After its end a mail's address and content are kept for questions about it; then only that it was sent."""
+
+
 class Patience(BaseModel):
     """How long to wait before each further try, and when to give up."""
 
@@ -68,11 +72,12 @@ class Delivery(Aggregate):
     code: int | None = None
     reason: str = ""
     ended_at: datetime | None = None
+    erase_at: datetime | None = None
 
     def sent(self, now: datetime) -> "tuple[Delivery, tuple[Event, ...]]":
         """The server took it."""
         told = MailSent(mail_id=self.id, kind=self.kind, cause=self.cause)
-        return self._to("sent", now, ended_at=now, code=250, reason=""), (told,)
+        return self._over("sent", now, code=250, reason=""), (told,)
 
     def refused(self, now: datetime, code: int | None, reason: str) -> "tuple[Delivery, tuple[Event, ...]]":
         """It will never be taken."""
@@ -95,7 +100,12 @@ class Delivery(Aggregate):
 
     def skipped(self, now: datetime, reason: str) -> "Delivery":
         """No longer wanted."""
-        return self._to("skipped", now, ended_at=now, reason=reason)
+        return self._over("skipped", now, reason=reason)
+
+    def forgotten(self) -> "Delivery":
+        """What is left of it when nobody needs to know any more who got what."""
+        gone: dict[str, Any] = {"recipient": "", "name": None, "reply_to": None, "data": {}, "erase_at": None}
+        return self.model_copy(update={**gone, "version": self.version + 1})
 
     def _ended(
         self, state: Literal["failed", "uncertain"], now: datetime, code: int | None, reason: str
@@ -103,7 +113,10 @@ class Delivery(Aggregate):
         told = MailFailed(
             mail_id=self.id, kind=self.kind, cause=self.cause, outcome=state, code=code, reason=reason or state
         )
-        return self._to(state, now, ended_at=now, code=code, reason=reason), (told,)
+        return self._over(state, now, code=code, reason=reason), (told,)
+
+    def _over(self, state: DeliveryState, now: datetime, **changes: Any) -> "Delivery":
+        return self._to(state, now, ended_at=now, erase_at=now + KEPT, **changes)
 
     def _to(self, state: DeliveryState, now: datetime, **changes: Any) -> "Delivery":
         # `due_at` of what is over tells nothing; set to now it leaves the range that claims look at.

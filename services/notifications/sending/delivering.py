@@ -76,16 +76,16 @@ class Deliverer:
                 await self.pacer.went_well()
             case Refused() as refused if refused.for_good:
                 if refused.enhanced == NO_SUCH_MAILBOX:
-                    await self.ledger.suppress(delivery, _said(refused.text))
-                await self._end(*delivery.refused(now, refused.code, _said(refused.text)))
+                    await self.ledger.suppress(delivery, said(refused.text))
+                await self._end(*delivery.refused(now, refused.code, said(refused.text)))
             case Refused(code, text):
                 if code in TOO_MUCH:
                     await self.pacer.strike()
-                await self._end(*self._later(delivery, code, _said(text)))
+                await self._end(*self._later(delivery, code, said(text)))
             case Unreached(reason):
-                await self._end(*self._later(delivery, None, _said(reason)))
+                await self._end(*self._later(delivery, None, said(reason)))
             case Doubtful(reason):
-                await self._end(*delivery.doubtful(now, _said(reason)))
+                await self._end(*delivery.doubtful(now, said(reason)))
 
     def _later(self, delivery: Delivery, code: int | None, reason: str) -> tuple[Delivery, tuple[Event, ...]]:
         jitter = random.uniform(-1, 1)  # noqa: S311 - no secret
@@ -100,6 +100,7 @@ class Deliverer:
         log.info("mail", mail_id=after.id, kind=after.kind, outcome=outcome, code=after.code, reason=after.reason)
 
 
-def _said(text: str) -> str:
-    """What the server said, without addresses: it is told to others."""
-    return mask_text(" ".join(text.split()))[:LONGEST_REASON]
+def said(text: str) -> str:
+    """What the server said, without addresses: it is told to others. Bytes that are no UTF-8 become question marks."""
+    readable = text.encode("utf-8", "replace").decode()
+    return mask_text(" ".join(readable.split()))[:LONGEST_REASON]

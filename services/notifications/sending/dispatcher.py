@@ -151,7 +151,13 @@ class Dispatcher:
         except StoreError as error:
             log.warning("store_away", error=str(error))  # its lease ends, and it comes again
         except Exception as error:  # noqa: BLE001 - one mail must not stop the others
-            await self._deliverer.fail(job.delivery, error)
+            await self._fail(job.delivery, error)
+
+    async def _fail(self, delivery: Delivery, error: Exception) -> None:
+        try:
+            await self._deliverer.fail(delivery, error)
+        except Exception:  # not even that can be written: its lease ends, and it comes again
+            log.exception("mail_stuck", mail_id=delivery.id)
 
     async def _release(self, delivery: Delivery) -> None:
         with contextlib.suppress(StoreError):

@@ -12,7 +12,7 @@ from services.notifications.domain import Delivery, Suppression
 from services.notifications.sending.smtp import NotMine
 from services.notifications.store import DELIVERIES, SUPPRESSIONS
 from shared.contracts.base import Envelope, Event
-from shared.store.errors import StoreError
+from shared.store.errors import Unavailable
 from shared.store.port import Store, Where
 from shared.store.work import Pending, Work
 
@@ -80,7 +80,7 @@ class Ledger:
             work = self._work(after)
             try:
                 (done,) = await work.put(DELIVERIES, (after, events))
-            except StoreError as error:
+            except Unavailable as error:
                 log.warning("store_away", error=str(error), mail_id=after.id)
                 await asyncio.sleep(STORE_PAUSE_SECONDS)
                 continue
