@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -146,6 +147,19 @@ def test_a_service_stops_gracefully_and_comes_back_with_its_secrets(compose: Com
     assert not state["OOMKilled"]
     compose("--profile", "dev", "up", "--detach", "--wait", "--wait-timeout", "120", seconds=180)
     assert compose("run", "--rm", "-T", "init", "show", "integrator", "supplier-store") == before
+
+
+def test_the_broker_comes_back_with_what_it_had(compose: Compose):
+    compose("restart", "rabbitmq")  # the definitions are loaded over what is there
+    compose("--profile", "dev", "up", "--detach", "--wait", "--wait-timeout", "120", seconds=180)
+    asyncio.run(until(lambda: asyncio.to_thread(all_ready, compose), patience=60))
+
+
+def all_ready(compose: Compose) -> bool:
+    try:
+        return all(get(f"{compose.variables[f'RUMMELIG_HTTP_{name.upper()}']}/readyz") for name in NAMES)
+    except urllib.error.HTTPError:  # 503: not yet
+        return False
 
 
 def docker_inspect(container: str) -> str:
