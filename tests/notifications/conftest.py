@@ -5,6 +5,7 @@ import pytest
 
 from tests.notifications.rig import rig_with
 from tests.notifications.sink import running_sink
+from tests.support.stores import mongo_server
 
 
 @pytest.fixture
@@ -29,3 +30,6 @@ def rsa_key(tmp_path_factory):
     subprocess.run([openssl, "genrsa", "-traditional", "-out", file, "1024"], check=True, capture_output=True)
     public = subprocess.run([openssl, "rsa", "-in", file, "-pubout"], check=True, capture_output=True, text=True).stdout
     return file.read_text(), "".join(public.splitlines()[1:-1])
+
+
+__all__ = ["mongo_server"]

@@ -36,7 +36,8 @@ class _Job:
 
     @property
     def key(self) -> str:
-        return self.delivery.id if self.campaign else self.delivery.address_id
+        """What is sent in order under one key: the mails about one sign-up. Others wait for nobody."""
+        return str(self.delivery.data.get("signup_id", self.delivery.id))
 
 
 class Dispatcher:
@@ -63,7 +64,7 @@ class Dispatcher:
         self._numbers = itertools.count()
         self._transactional = 0
         self._stopping = asyncio.Event()
-        self._recipients = KeyedLock()
+        self._orders = KeyedLock()
         self._busy: set[asyncio.Task[Any] | None] = set()
 
     async def run(self) -> None:
@@ -136,8 +137,8 @@ class Dispatcher:
                 self._wake.set()
             worker = asyncio.current_task()
             self._busy.add(worker)
-            # What one person gets about one thing comes in order: first the seat, then that it is taken back.
-            async with self._recipients.hold(job.key):
+            # First comes the seat, then that it is taken back.
+            async with self._orders.hold(job.key):
                 await self._do(job, connection)
             self._busy.discard(worker)
 
