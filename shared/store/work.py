@@ -85,9 +85,7 @@ class Work:
         if document is None:
             return None
         await write_beside(self.store, document.get("beside", ()))
-        for entry in document.get("applied", ()):
-            if entry["id"] == self.inbox_id:
-                raise Applied(entry)
+        self._ends_if_applied(document)
         return repository.to_aggregate(document)
 
     async def find[A: Aggregate](
@@ -171,7 +169,13 @@ class Work:
             else:
                 await self.store.save(collection, aggregate.id, fields, version=aggregate.version, push=push)
         except Duplicate as taken:
+            self._ends_if_applied(await self.store.get(collection, aggregate.id) or {})
             raise Stale(str(taken)) from taken
+
+    def _ends_if_applied(self, document: Document) -> None:
+        for entry in document.get("applied", ()):
+            if entry["id"] == self.inbox_id:
+                raise Applied(entry)
 
     def _envelopes(self, events: Sequence[Event], versions: Mapping[str, int], version: int) -> list[Document]:
         return [self._envelope(event, versions.get(event.subject, version)) for event in events]

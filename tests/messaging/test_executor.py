@@ -1,0 +1,57 @@
+"""One message, whatever happens around its one write; without a broker."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from shared.contracts.base import Envelope
+from shared.messaging.executor import Executor
+from shared.store.work import INBOX, Work
+from tests.messaging.probe import COUNTERS, Add, Counter, Total
+from tests.support.stores import fresh_store
+from tests.support.watched import Counting, Dying, Killed
+
+
+async def begin(command: Add, work: Work) -> Total:
+    """Saves a new aggregate without looking first."""
+    work.save(COUNTERS, Counter(id=command.counter, total=command.amount))
+    return Total(total=command.amount)
+
+
+def message(id: str = "m1", amount: int = 2) -> Envelope:
+    return Envelope(id=id, source="/test", type=Add.type(), data={"counter": "a", "amount": amount})
+
+
+@pytest.fixture
+async def store(tmp_path) -> AsyncIterator[Any]:
+    async with fresh_store(f"sqlite:///{tmp_path}/store.db", [INBOX, COUNTERS.collection]) as found:
+        yield found
+
+
+async def test_a_crash_after_the_write_is_answered_as_if_there_had_been_none(store):
+    with pytest.raises(Killed):
+        await Executor(Dying(store, at=1, after=True), "probe").run(message(), Add, begin)  # type: ignore[arg-type]
+    counting = Counting(store)
+    outcome = await Executor(counting, "probe").run(message(), Add, begin)  # type: ignore[arg-type]
+    assert outcome.duplicate
+    assert outcome.reply.result == {"total": 2}
+    assert counting.calls["insert"] == 1
+
+
+async def test_the_same_id_with_its_fields_in_another_order_is_the_same_message(store):
+    executor = Executor(store, "probe")
+    first = await executor.run(message(), Add, begin)
+    turned = message().model_copy(update={"data": {"amount": 2, "counter": "a"}})
+    again = await executor.run(turned, Add, begin)
+    assert again.duplicate
+    assert again.reply == first.reply
+
+
+async def test_a_reused_id_is_refused_and_changes_nothing(store):
+    executor = Executor(store, "probe")
+    await executor.run(message(), Add, begin)
+    outcome = await executor.run(message(amount=9), Add, begin)
+    assert outcome.reply.problem is not None
+    assert outcome.reply.problem.status == 409
+    assert (await store.get(COUNTERS.collection, "a"))["total"] == 2
