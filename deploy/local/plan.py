@@ -12,6 +12,8 @@ from deploy.local.home import ROOT, Home
 from deploy.local.process import Spec
 
 INTEGRATOR, OPERATOR = "integrator", "operator"
+ADDRESSES = "notifications-addresses"
+"""The secret that keys subscribers' ids."""
 
 
 def discover(root: Path = ROOT) -> list[str]:
@@ -43,7 +45,7 @@ class Planner:
         self._users = [*sorted({*self._services, *discover(root)}), INTEGRATOR, OPERATOR]
         own = ["rabbitmq", "rabbitmq-distribution", "rabbitmq-epmd", "smtp"]
         self._ports = home.ports([*own, *self._services], must_be_free=starting)
-        self._secrets = home.secrets([*self._users, *(f"{name}-links" for name in self._services)])
+        self._secrets = home.secrets([*self._users, *(f"{name}-links" for name in self._services), ADDRESSES])
 
     def plan(self, program: Path | None) -> Plan:
         """`program`: RabbitMQ's start script; None where the environment gives a broker."""
@@ -82,6 +84,7 @@ class Planner:
     def _service(self, name: str) -> Spec:
         environment = {f"{name.upper()}_{key}": value for key, value in self._own(name).items()}
         if name == "notifications":
+            environment["NOTIFICATIONS_ADDRESS_KEY"] = self._secrets[ADDRESSES]
             environment["NOTIFICATIONS_SMTP_URL"] = f"smtp://127.0.0.1:{self._ports['smtp']}"
         arguments = [sys.executable, "-m", f"services.{name}"]
         probe = f"http:{self._http_port(name)}"

@@ -66,7 +66,8 @@ def _service_permission(t: Topology) -> dict[str, str]:
     tiers = f"{re.escape(t.service)}\\.retry\\.[0-9]+"
     mine = [re.escape(name) for name in own if ".retry." not in name] + [tiers]
     foreign = [re.escape(f"{publisher}.events") for publisher in sorted(t.consumes)]
-    return _permission(t.service, _any(mine), _any([*mine, r"amq\.default", re.escape(EVENTS_LOG)]), _any([*mine, *foreign]))
+    written = [*mine, r"amq\.default", re.escape(EVENTS_LOG)]  # the log: to bind it
+    return _permission(t.service, _any(mine), _any(written), _any([*mine, *foreign]))
 
 
 def _integrator_permission() -> dict[str, str]:
