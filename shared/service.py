@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 
 from shared.contracts.base import Command, Event, Message
 from shared.messaging.consumer import Consumer
-from shared.messaging.declaring import declare
+from shared.messaging.declaring import declare, subscribe
 from shared.messaging.executor import Executor, Handler
 from shared.messaging.janitor import forget_old
 from shared.messaging.publisher import Publisher
@@ -84,6 +84,7 @@ class Service:
             shutdown_seconds=settings.shutdown_seconds,
             prepare=self._prepare,
         )
+        self._declared = asyncio.Event()
         self._jobs = jobs
         self._store_reason: str | None = "store: not opened yet"
         self.extra_reasons: dict[str, str] = {}
@@ -118,13 +119,13 @@ class Service:
         background: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("watch store", self._watch_store),
             ("stay connected", self.publisher.stay_connected),
-            ("relay", self.relay.run),
+            ("relay", self._run_relay),
             ("unrouted", partial(return_unrouted, self.publisher, self.name, self.metrics)),
             ("janitor", partial(forget_old, self.store)),
             *((getattr(job, "__name__", "job"), partial(job, self)) for job in self._jobs),
         ]
         async with asyncio.TaskGroup() as group:
-            consuming = group.create_task(self.subscription.run(), name="consume")
+            consuming = group.create_task(_for_ever("consume", self.subscription.run), name="consume")
             others = [group.create_task(_for_ever(name, run), name=name) for name, run in background]
             try:
                 await asyncio.Event().wait()
@@ -161,7 +162,15 @@ class Service:
             await asyncio.sleep(STORE_WATCH_SECONDS)
 
     async def _prepare(self) -> None:
-        await declare(await self.publisher.connection(), self.topology)
+        connection = await self.publisher.connection()
+        await declare(connection, self.topology)
+        self._declared.set()
+        await subscribe(connection, self.topology)
+
+    async def _run_relay(self) -> None:
+        # Not before the outbox is bound: what came earlier to a new broker would miss the log.
+        await self._declared.wait()
+        await self.relay.run()
 
 
 def topology(
@@ -193,6 +202,11 @@ async def _for_ever(name: str, run: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await run()
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
+            # Nobody cancelled it: aiormq cancels whoever waits for an answer on a connection that breaks.
+            log.warning("background_interrupted", task=name)
         except Exception:
             log.exception("background_failed", task=name)
         await asyncio.sleep(JOB_PAUSE_SECONDS)

@@ -7,24 +7,30 @@ from shared.messaging.topology import Binding, Topology, events_log
 
 
 async def declare(connection: AbstractConnection, topology: Topology) -> None:
-    """Declare a service's exchanges, queues and bindings, and the log where it is missing.
+    """Declare a service's own exchanges and queues, bind them, and bind its outbox to the log.
 
-    ChannelNotFoundEntity where another service's exchange is not there yet: try again later.
     ChannelPreconditionFailed where something is there with other arguments: an operator has to look.
     """
-    channel = await connection.channel()
-    try:
+    async with connection.channel() as channel:
         for exchange in topology.exchanges():
             await channel.declare_exchange(
                 exchange.name, exchange.kind, durable=True, arguments=dict(exchange.arguments)
             )
         for queue in topology.queues():
             await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
-        for binding in topology.bindings():
+        for binding in topology.own_bindings():
             await bind(channel, binding)
-    finally:
-        await channel.close()
     await _declare_log(connection, topology)
+
+
+async def subscribe(connection: AbstractConnection, topology: Topology) -> None:
+    """Bind the input queues to the publishers' exchanges.
+
+    ChannelNotFoundEntity where a publisher has not declared its exchange yet: try again later.
+    """
+    async with connection.channel() as channel:
+        for binding in topology.subscriptions():
+            await bind(channel, binding)
 
 
 async def bind(channel: AbstractChannel, binding: Binding) -> None:

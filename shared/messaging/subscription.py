@@ -29,6 +29,9 @@ PATIENCE = 8
 
 PAUSES = (0.2, 0.5, 1.0, 2.0)
 
+CONNECT_SECONDS = 10.0
+"""How long the broker may take to answer a new connection."""
+
 
 class Subscription:
     """Consumes from queues with a bounded number of messages in hand for each."""
@@ -56,6 +59,7 @@ class Subscription:
 
     async def run(self) -> None:
         """Consume for ever; when cancelled, finish what is in hand and stop."""
+        self.reasons = ["consumers are not started yet"]
         try:
             while True:
                 await self._start()
@@ -71,7 +75,7 @@ class Subscription:
             try:
                 await self._prepare()
                 self._broker = self._build()
-                await self._broker.start()
+                await _begin(self._broker)
             except Exception as error:  # noqa: BLE001 - any fault of broker or topology: say it and try again
                 self.reasons = [f"broker: {error!s:.200}"]
                 log.warning("broker_away", error=str(error))
@@ -91,14 +95,21 @@ class Subscription:
 
     async def _stop(self) -> None:
         broker, self._broker = self._broker, None
-        if broker is not None:
+        if broker is None:
+            return
+        connection = broker._connection  # noqa: SLF001 - what stop leaves open where it does not come to its end
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(self._shutdown_seconds + 2):
+                await broker.stop()
+        if connection is not None and not connection.is_closed:
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(self._shutdown_seconds + 2):
-                    await broker.stop()
+                async with asyncio.timeout(2):
+                    await connection.close()
 
     def _build(self) -> RabbitBroker:
         broker = RabbitBroker(
             self._url + ("&" if "?" in self._url else "?") + f"heartbeat={HEARTBEAT}&name={self._name}",
+            timeout=CONNECT_SECONDS,
             reconnect_interval=1.0,
             fail_fast=True,
             apply_types=False,  # no dependency injection: the table in messages.py says what is called
@@ -120,6 +131,18 @@ class Subscription:
         subscribers: Sequence[Any] = self._broker.subscribers if self._broker else []
         consuming = {s.queue.name for s in subscribers if _consumes(s)}
         return [queue for queue in self._queues if queue not in consuming]
+
+
+async def _begin(broker: RabbitBroker) -> None:
+    """Start, and where that is no longer wanted let the attempt end by itself: aio-pika's robust connection takes the
+    cancellation of its first attempt for a fault and would go on in the background for ever.
+    """
+    starting = asyncio.create_task(broker.start())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting], timeout=CONNECT_SECONDS + 1)
+        raise
 
 
 async def _as_is(message: RabbitMessage) -> RabbitMessage:

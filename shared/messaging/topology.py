@@ -109,7 +109,11 @@ class Topology:
         ]
 
     def bindings(self) -> list[Binding]:
-        """The bindings; those from other services' exchanges need these to be there."""
+        """All bindings but the log's."""
+        return [*self.own_bindings(), *self.subscriptions()]
+
+    def own_bindings(self) -> list[Binding]:
+        """Those between what is the service's own."""
         s = self.service
         return [
             Binding(f"{s}.commands", self.commands, "#"),
@@ -118,16 +122,17 @@ class Topology:
             *(Binding(f"{s}.events", f"{s}.optional", key, to_exchange=True) for key in sorted(self.optional)),
             *(Binding(retry_name(s, delay), retry_name(s, delay)) for delay in self.delays),
             *(
-                binding
-                for publisher, keys in sorted(self.consumes.items())
-                for binding in self._inputs(publisher, keys)
+                Binding(replay_exchange(s), self.queue_from(publisher), f"{publisher}.{key}")
+                for publisher, key in self._heard()
             ),
         ]
 
-    def _inputs(self, publisher: str, keys: Sequence[str]) -> list[Binding]:
-        queue = self.queue_from(publisher)
-        replayed = [Binding(replay_exchange(self.service), queue, f"{publisher}.{key}") for key in sorted(keys)]
-        return [*replayed, *(Binding(f"{publisher}.events", queue, key) for key in sorted(keys))]
+    def subscriptions(self) -> list[Binding]:
+        """Those from the publishers' exchanges, which have to be there."""
+        return [Binding(f"{publisher}.events", self.queue_from(publisher), key) for publisher, key in self._heard()]
+
+    def _heard(self) -> list[tuple[str, str]]:
+        return [(publisher, key) for publisher, keys in sorted(self.consumes.items()) for key in sorted(keys)]
 
     def log_binding(self) -> Binding:
         """From the outbox to the log of all events."""
