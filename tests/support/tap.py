@@ -1,0 +1,75 @@
+"""A TCP relay in front of the broker whose network a test spoils: bytes that wait, connections that never answer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+CHUNK = 65_536
+
+
+class Tap:
+    """What happens on the way; a test turns the knobs."""
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+        self._open = asyncio.Event()
+        self._open.set()
+        self.answered = 1_000_000
+        """How many connections get through; further ones are taken and never answered, as by a host that died."""
+        self.held = 0
+        """Bytes for the broker that wait since `freeze`."""
+        self.url = ""
+        self.taken = 0
+        self._ends: set[asyncio.StreamWriter] = set()
+
+    def freeze(self) -> None:
+        """Nothing passes any more, and nobody is told."""
+        self.held = 0
+        self._open.clear()
+
+    def thaw(self) -> None:
+        """What waited goes on."""
+        self._open.set()
+
+    def cut(self) -> None:
+        """Break all connections."""
+        for end in self._ends:
+            end.close()
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.taken += 1
+        self._ends.add(writer)
+        if self.taken > self.answered:
+            return
+        up_reader, up_writer = await asyncio.open_connection(self._url.hostname, self._url.port)
+        self._ends.add(up_writer)
+        ways = [self._pass(reader, up_writer, up=True), self._pass(up_reader, writer, up=False)]
+        await asyncio.wait([asyncio.create_task(way) for way in ways], return_when=asyncio.FIRST_COMPLETED)
+        for end in (writer, up_writer):
+            end.close()
+            self._ends.discard(end)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
+        with suppress(OSError):
+            while data := await reader.read(CHUNK):
+                if up and not self._open.is_set():
+                    self.held += len(data)
+                await self._open.wait()
+                writer.write(data)
+                await writer.drain()
+
+
+@asynccontextmanager
+async def tapped(url: str) -> AsyncIterator[Tap]:
+    """A tap for the broker at the URL; `tap.url` leads through it."""
+    tap = Tap(url)
+    server = await asyncio.start_server(tap._relay, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    tap.url = url.replace(f":{urlsplit(url).port}", f":{port}")
+    try:
+        yield tap
+    finally:
+        tap.thaw()
+        tap.cut()
+        server.close()
