@@ -3,19 +3,16 @@
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-import aio_pika
 import pytest
 
 from deploy.local.demo.mails import Mail
 from shared.contracts.base import Envelope, Reply
 from shared.contracts.events import AnnounceEvent, Place, SignUp
 from tests.support.embedded import Embedded
-from tests.support.persistent import Persistent
+from tests.support.persistent import Persistent, hearing
 from tests.support.running import until
 
 PEOPLE = 200
@@ -27,27 +24,6 @@ KILLS = {
     "all of them, one after another": {40: "notifications", 80: "events", 120: "rabbitmq", 160: "events"},
 }
 """After so many replies, which process."""
-
-
-@asynccontextmanager
-async def heard(url: str) -> AsyncIterator[list[Envelope]]:
-    """Every event of the events service, on a durable queue of an integrator's own; it connects anew when it has to."""
-    events: list[Envelope] = []
-    name = f"integrator.e2e.{uuid.uuid4().hex[:8]}"
-    connection = await aio_pika.connect_robust(url, reconnect_interval=0.3)
-    channel = await connection.channel()
-    await channel.set_qos(prefetch_count=50)
-    queue = await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
-    await queue.bind("events.events", "#")
-
-    async def take(message: aio_pika.abc.AbstractIncomingMessage) -> None:
-        events.append(Envelope.model_validate_json(message.body))
-        await message.ack()
-
-    await queue.consume(take)
-    yield events
-    await queue.delete(if_unused=False, if_empty=False)
-    await connection.close()
 
 
 async def announced(client: Persistent) -> str:
@@ -89,7 +65,7 @@ async def mails_of(system: Embedded, event_id: str) -> list[Mail]:
 
 @pytest.mark.parametrize("at", KILLS.values(), ids=KILLS)
 async def test_every_sign_up_has_one_effect(system: Embedded, at: dict[int, str]):
-    async with Persistent(system.url("integrator")) as client, heard(system.url("integrator")) as events:
+    async with Persistent(system.url("integrator")) as client, hearing(system.url("integrator"), "events") as events:
         event_id = await announced(client)
         kills = asyncio.create_task(killing(system, client, at))
         wishes = {f"{event_id}-{n}": wish(event_id, n) for n in range(PEOPLE)}
@@ -152,4 +128,6 @@ async def check_mails(
         assert len(found) == PEOPLE
     notified = (await system.everything())["notifications"]
     assert {d["_id"] for d in notified["heard_signups"]} >= set(signups)
-    assert Counter(d["recipient"] for d in notified["deliveries"] if d["recipient"].endswith(f"@{event_id[:8]}.example"))
+    assert Counter(
+        d["recipient"] for d in notified["deliveries"] if d["recipient"].endswith(f"@{event_id[:8]}.example")
+    )

@@ -121,6 +121,7 @@ async def test_who_awaits_a_reply_hears_at_once_that_the_connection_broke(broker
             return len(client._waiting)
 
         await until(queued, lambda n: n == 5)
+        assert client._connection is not None
         await client._connection.close()
         async with asyncio.timeout(5):
             for lost in asyncio.as_completed(sending):

@@ -31,9 +31,9 @@ async def store(tmp_path) -> AsyncIterator[Any]:
 
 async def test_a_crash_after_the_write_is_answered_as_if_there_had_been_none(store):
     with pytest.raises(Killed):
-        await Executor(Dying(store, at=1, after=True), "probe").run(message(), Add, begin)  # type: ignore[arg-type]
+        await Executor(Dying(store, at=1, after=True), "probe").run(message(), Add, begin)
     counting = Counting(store)
-    outcome = await Executor(counting, "probe").run(message(), Add, begin)  # type: ignore[arg-type]
+    outcome = await Executor(counting, "probe").run(message(), Add, begin)
     assert outcome.duplicate
     assert outcome.reply.result == {"total": 2}
     assert counting.calls["insert"] == 1
