@@ -139,16 +139,3 @@ def topologies() -> list[Topology]:
     """What each service has on the broker."""
     tables: Sequence[tuple[str, Any]] = [(s, importlib.import_module(f"services.{s}.messages")) for s in SERVICES]
     return [topology(name, m.CONSUMES, m.PUBLISHES, (1.0,)) for name, m in tables]
-
-
-def running_below(folder: Path) -> list[str]:
-    """Processes that work in a directory: its path stands in their arguments or in their environment (Linux)."""
-    return [told for told in map(_told, Path("/proc").glob("[0-9]*")) if str(folder) in told]
-
-
-def _told(process: Path) -> str:
-    try:
-        parts = [(process / name).read_bytes() for name in ("cmdline", "environ")]
-    except OSError:
-        return ""
-    return b"\0".join(parts).decode(errors="replace").replace("\0", " ")

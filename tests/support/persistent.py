@@ -1,12 +1,15 @@
-"""A client as docs/integrators.md asks for: no reply means the same command again, with the same id."""
+"""An integrator as docs/integrators.md asks for: no reply means the same command again, with the same id."""
 
 import asyncio
-from contextlib import suppress
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Self
 
+import aio_pika
 from aio_pika.exceptions import AMQPError
 
-from shared.contracts.base import Command, Reply
+from shared.contracts.base import Command, Envelope, Reply
 from shared.messaging.client import Client, NoReply
 
 PATIENCE_SECONDS = 90.0
@@ -57,3 +60,40 @@ class Persistent:
             self._client = None
             with suppress(AMQPError, OSError, RuntimeError):
                 await client.__aexit__()
+
+
+@asynccontextmanager
+async def hearing(url: str, service: str) -> AsyncIterator[list[Envelope]]:
+    """Every event of a service, as often as it comes, on a durable queue of an integrator's own.
+
+    A classic queue: RabbitMQ 3.10 leaves a quorum queue without a leader for good when it is killed within three
+    seconds after the queue was declared, and who publishes to such a queue gets no confirm.
+    """
+    events: list[Envelope] = []
+    name = f"integrator.hearing.{uuid.uuid4().hex[:8]}"
+    bound = asyncio.Event()
+    task = asyncio.create_task(_hear(url, service, name, events, bound))
+    await bound.wait()
+    try:
+        yield events
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        async with await aio_pika.connect(url) as connection:
+            await (await connection.channel()).queue_delete(name)
+
+
+async def _hear(url: str, service: str, name: str, events: list[Envelope], bound: asyncio.Event) -> None:
+    while True:
+        with suppress(AMQPError, OSError, RuntimeError):
+            async with await aio_pika.connect(url, timeout=10) as connection:
+                channel = await connection.channel()
+                await channel.set_qos(prefetch_count=50)
+                queue = await channel.declare_queue(name, durable=True)
+                await queue.bind(f"{service}.events", "#")
+                bound.set()
+                async with queue.iterator() as messages:
+                    async for message in messages:
+                        events.append(Envelope.model_validate_json(message.body))
+                        await message.ack()
+        await asyncio.sleep(0.2)
