@@ -5,7 +5,7 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from shared.service import topology
 from shared.store.connect import connect
 from shared.store.port import PENDING, PENDING_LISTS, Document
 from shared.store.work import INBOX
+from tests.support.running import until
 
 SERVICES = discover()
 
 type Everything = dict[str, dict[str, list[Document]]]
-"""Service -> collection -> its documents, without what a document still owes."""
+"""Service -> collection -> its documents."""
 
 
 class Embedded:
@@ -69,10 +70,22 @@ class Embedded:
         """All mails so far."""
         return await Maildir(self.system.home.mailbox).mails()
 
-    async def everything(self) -> Everything:
-        """What stands in the stores of all services."""
+    async def everything(self, *, owed: bool = False) -> Everything:
+        """What stands in the stores of all services; with `owed`, also what documents still have to tell."""
         stores: Mapping[str, str] = self.system.endpoints()["store"]
-        return {service: await documents(service, url) for service, url in stores.items()}
+        found = {service: await documents(service, url) for service, url in stores.items()}
+        return found if owed else _each(found, _settled)
+
+    async def settled(self) -> Everything:
+        """The same once nothing is owed, and nothing changes from one look to the next."""
+        looks: list[Everything] = []
+
+        async def quiet() -> bool:
+            looks.append(await self.everything(owed=True))
+            return len(looks) > 1 and looks[-2] == looks[-1] and not _owing(looks[-1])
+
+        await until(quiet, patience=60)
+        return _each(looks[-1], _settled)
 
     async def consumed(self) -> dict[str, int]:
         """Queue -> how many messages its service has handled and settled since it started."""
@@ -126,9 +139,17 @@ async def documents(service: str, url: str) -> dict[str, list[Document]]:
     store = connect(url)
     await store.open(collections)
     try:
-        return {c.name: [_settled(d) async for d in store.everything(c)] for c in collections}
+        return {c.name: [d async for d in store.everything(c)] for c in collections}
     finally:
         await store.close()
+
+
+def _each(found: Everything, change: Callable[[Document], Document]) -> Everything:
+    return {s: {c: [change(d) for d in documents] for c, documents in cs.items()} for s, cs in found.items()}
+
+
+def _owing(found: Everything) -> bool:
+    return any(PENDING in d for collections in found.values() for documents in collections.values() for d in documents)
 
 
 def _settled(document: Document) -> Document:

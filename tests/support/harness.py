@@ -64,6 +64,16 @@ class Harness:
             self.consumes[type(event)], type(event), data, id, queue, sender=publisher, version=version
         )
 
+    async def take(self, envelope: Envelope) -> Reply:
+        """Bring an event, or a command of this service, as it came off the wire."""
+        known: list[tuple[type[Message], Handler]] = [*self.consumes.items(), *self.commands.items()]
+        model, handler = next((m, h) for m, h in known if m.type() == envelope.type)
+        sender = envelope.source.removeprefix("/")
+        queue = f"{self.service}.commands" if issubclass(model, Command) else f"{self.service}.from.{sender}"
+        outcome = await self.executor.run(envelope, model, handler, inbox_id=f"{queue}:{envelope.id}", sender=sender)
+        await self.relayed()
+        return outcome.reply
+
     def told[E: Event](self, model: type[E]) -> list[E]:
         """The events of one type that came out, in order."""
         return [model.model_validate(e.data) for e in self.events if e.type == model.type()]
