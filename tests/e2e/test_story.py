@@ -1,4 +1,6 @@
-"""Every message of the demo three times in shuffled order leaves the stores as they were."""
+"""After the demo's story: every message of it three times in shuffled order leaves the stores as they were; a store
+that was lost is filled again from the log.
+"""
 
 import asyncio
 import random
@@ -185,3 +187,26 @@ async def test_a_fresh_store_ends_the_same_whatever_the_order(played: Played, se
     # A mail that was old news when its event came is not written; no other is missing, and none is there besides.
     assert {key for key, mail in all_mails.items() if mail["cause"] not in old} <= mails.keys() <= all_mails.keys()
     assert all(mails[key] == all_mails[key] for key in mails)
+
+
+async def test_a_lost_store_is_filled_again_by_a_replay_and_nobody_else_hears_of_it(played: Played):
+    system = played.system
+    before, mails = await system.settled(), await system.mails()
+    async with system.without("procurement"):
+        for file in system.system.home.path.glob("procurement.db*"):
+            file.unlink()
+    assert (await system.settled())["procurement"]["suppliers"] == []
+    consumed = await system.consumed()
+    ran = await system.run("replay", "--to", "procurement")
+    sent = sum("procurement" in consumers(event) for event in played.events)
+    assert (ran.returncode, ran.stdout) == (0, f"{sent} events sent to procurement\n")
+
+    async def taken() -> int:
+        return (await system.consumed()).get("procurement.from.supplier", 0)
+
+    assert await until(taken, sent.__le__) == sent
+    after = await system.settled()
+    assert after["procurement"]["suppliers"] == before["procurement"]["suppliers"]
+    assert {**after, "procurement": {}} == {**before, "procurement": {}}
+    assert await system.consumed() == consumed | {"procurement.from.supplier": sent}
+    assert len(await system.mails()) == len(mails)

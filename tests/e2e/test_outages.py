@@ -1,0 +1,87 @@
+"""The broker goes away and comes back: pages go on, services say why they are not ready, and nothing is lost."""
+
+import asyncio
+import time
+import uuid
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import httpx
+
+from deploy.local.demo.mails import Mail
+from shared.contracts.events import AnnounceEvent, Place, SignUp
+from shared.messaging.client import Client
+from tests.support.embedded import Embedded
+from tests.support.running import until
+
+BACK_SECONDS = 15.0
+"""After the broker is up, until every consumer is there again."""
+
+
+async def readiness(system: Embedded) -> dict[str, dict[str, Any]]:
+    """Service -> what it answers to GET /readyz."""
+    async with httpx.AsyncClient() as http:
+        return {name: (await http.get(f"{url}/readyz")).json() for name, url in system.http.items()}
+
+
+async def announced(system: Embedded) -> str:
+    async with Client(system.url("integrator")) as client:
+        reply = await client.send(
+            AnnounceEvent(
+                title="Møde uden mægler",
+                starts_at=datetime.fromisoformat("2031-03-04T14:00:00"),
+                ends_at=datetime.fromisoformat("2031-03-04T17:00:00"),
+                place=Place(name="Kulturhuset", address="Hasselvej 15, 8620 Kjellerup"),
+                capacity_on_site=2,
+            )
+        )
+    assert reply.result, reply
+    return str(reply.result["event_id"])
+
+
+async def test_without_a_broker_pages_go_on_and_tell_others_later(system: Embedded):
+    event_id = await announced(system)
+    http = dict(system.http)
+    address = f"{uuid.uuid4().hex[:8]}@uden-maegler.example"
+    async with system.without("rabbitmq"):
+        reasons = await until(partial(readiness, system), none_ready)
+        assert all("broker" in " ".join(each["reasons"]) or "consumer" in str(each) for each in reasons.values())
+        async with httpx.AsyncClient(follow_redirects=True) as client:
+            page = f"{http['events']}/arrangementer/{event_id}"
+            assert (await client.get(page)).status_code == 200
+            form = {"name": "Astrid Prøvestad", "email": address, "attendance": "on-site"}
+            assert (await client.post(page, data=form)).status_code == 200
+            assert (await client.get(f"{http['supplier']}/livez")).status_code == 200
+        assert [mail for mail in await system.mails() if mail.to == address] == []
+
+    async def confirmed() -> list[Mail]:
+        return [mail for mail in await system.mails() if mail.to == address]
+
+    (mail,) = await until(confirmed)
+    assert mail.calendar.startswith("REQUEST")
+
+
+async def test_consumers_are_back_within_seconds_after_the_broker(system: Embedded):
+    event_id = await announced(system)
+    await asyncio.to_thread(system.system.hold, "rabbitmq")
+    system.system.release("rabbitmq")
+
+    async def broker_is_up() -> bool:
+        return bool(system.system.processes()["rabbitmq"]["ready"])
+
+    await until(broker_is_up, patience=60)
+    up = time.monotonic()
+    await until(partial(readiness, system), all_ready, patience=BACK_SECONDS)
+    assert time.monotonic() - up < BACK_SECONDS
+    async with Client(system.url("integrator"), timeout=BACK_SECONDS) as client:
+        wish = SignUp(event_id=event_id, name="Bo", email="bo@igen.example", attendance="on-site")
+        assert (await client.send(wish)).ok
+
+
+def none_ready(answers: dict[str, dict[str, Any]]) -> bool:
+    return not any(each["ready"] for each in answers.values())
+
+
+def all_ready(answers: dict[str, dict[str, Any]]) -> bool:
+    return all(each["ready"] for each in answers.values())
