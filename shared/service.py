@@ -14,12 +14,14 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from shared.contracts.base import Command, Event, Message
+from shared.messaging.cancelling import is_cancelled
 from shared.messaging.consumer import Consumer
 from shared.messaging.declaring import declare, subscribe
 from shared.messaging.executor import Executor, Handler
 from shared.messaging.janitor import forget_old
 from shared.messaging.publisher import Publisher
 from shared.messaging.relay import Relay
+from shared.messaging.replying import Replies
 from shared.messaging.subscription import Subscription
 from shared.messaging.topology import Topology
 from shared.messaging.unrouted import return_unrouted
@@ -64,6 +66,7 @@ class Service:
         self.store = connect(settings.store_url.get_secret_value())
         self.topology = topology(name, consumes, publishes, settings.retry_delays)
         self.publisher = Publisher(settings.amqp_url.get_secret_value(), f"{name}-publish")
+        self.replies = Replies(settings.amqp_url.get_secret_value(), f"{name}-reply")
         self._collections = [INBOX, *(r.collection for r in repositories)]
         self.relay = Relay(self.store, self.publisher, name, self._collections, self.metrics)
         self.executor = Executor(self.store, name, self.relay.offer, context=context)
@@ -72,7 +75,8 @@ class Service:
             tables(self.topology, commands, consumes),
             self.executor,
             self.publisher,
-            self.metrics,
+            replies=self.replies,
+            metrics=self.metrics,
             trusted=settings.trusted_users,
         )
         self.subscription = Subscription(
@@ -109,6 +113,7 @@ class Service:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
             await self.relay.flush(2.0)
+            await self.replies.close()
             await self.publisher.close()
             await self.store.close()
             await asyncio.to_thread(tracing.shutdown)
@@ -203,7 +208,7 @@ async def _for_ever(name: str, run: Callable[[], Awaitable[None]]) -> None:
         try:
             await run()
         except asyncio.CancelledError:
-            if (task := asyncio.current_task()) and task.cancelling():
+            if is_cancelled():
                 raise
             # Nobody cancelled it: aiormq cancels whoever waits for an answer on a connection that breaks.
             log.warning("background_interrupted", task=name)

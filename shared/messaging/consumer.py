@@ -2,9 +2,12 @@
 
 A message is acknowledged only when its effect is in the store, its reply is on the way, and, where it failed, its copy
 is confirmed in a retry tier or among the dead letters. Whatever interrupts before that, the broker brings it again.
+While store or broker are in trouble a message is held, not given back: each time that it is given back counts towards
+the delivery limit, and an innocent message must not end there.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,10 +21,12 @@ from structlog.contextvars import bound_contextvars
 
 from shared.contracts.base import Envelope, Message, Reply
 from shared.contracts.problems import Invalid, Refused
+from shared.messaging.cancelling import is_cancelled
 from shared.messaging.dispatch import Dispatch, Route, Unreadable
 from shared.messaging.executor import Executor, Handler
 from shared.messaging.failing import Delivery, Failing, Failure
-from shared.messaging.publisher import Outgoing, Publisher, Unconfirmed
+from shared.messaging.publisher import Outgoing, Publisher, Unconfirmed, Unroutable
+from shared.messaging.replying import Replies
 from shared.messaging.topology import Topology
 from shared.observability import tracing
 from shared.observability.metrics import Metrics
@@ -29,8 +34,8 @@ from shared.store.errors import StoreError, Unavailable
 
 log = structlog.get_logger()
 
-STORE_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Seconds between looks at a store that is away."""
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between looks at a store that is away, or a broker that does not confirm."""
 
 
 class Consumer:
@@ -42,12 +47,13 @@ class Consumer:
         tables: Mapping[str, Mapping[type[Message], Handler]],
         executor: Executor,
         publisher: Publisher,
-        metrics: Metrics,
         *,
+        replies: Replies,
+        metrics: Metrics,
         trusted: Sequence[str] = (),
     ) -> None:
         self._executor = executor
-        self._publisher = publisher
+        self._replies = replies
         self._failing = Failing(publisher, topology)
         self._metrics = metrics
         self._trusted = frozenset({topology.service, *trusted})
@@ -57,15 +63,29 @@ class Consumer:
         """Handle one message to its end and acknowledge it; give it back where not even that can be done."""
         delivery = Delivery.of(raw, queue, self._trusted)
         try:
-            outcome = await self._handle(delivery)
-        except Unconfirmed as error:
-            # Neither handled nor laid aside: the broker is in trouble. It keeps the message.
-            log.warning("gave_back", queue=queue, message_id=delivery.message_id, error=str(error))
+            outcome = await self._hold(delivery)
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise  # the channel is gone, or the service stops: the broker brings it again
+            # Neither handled nor laid aside. It must not stay in hand for ever, nor come back at once.
+            log.exception("gave_back", queue=queue, message_id=delivery.message_id)
             await asyncio.sleep(1)
             await _settle(raw.nack(requeue=True))
             return
         self._metrics.consumed(queue, *outcome)
         await _settle(raw.ack())
+
+    async def _hold(self, delivery: Delivery) -> tuple[str, str]:
+        """Handle the message; again while the broker does not confirm what follows from it, which changes nothing."""
+        for look in itertools.count():
+            try:
+                return await self._handle(delivery)
+            except Unroutable:
+                raise
+            except Unconfirmed as error:
+                log.warning("held", queue=delivery.queue, message_id=delivery.message_id, error=str(error))
+            await asyncio.sleep(PAUSES[min(look, len(PAUSES) - 1)])
+        raise AssertionError("counting has no end")
 
     async def _handle(self, delivery: Delivery) -> tuple[str, str]:
         """Returns type and outcome, for the counter."""
@@ -127,7 +147,7 @@ class Consumer:
 
     async def _store_is_back(self, look: int) -> None:
         while True:
-            await asyncio.sleep(STORE_PAUSES[min(look, len(STORE_PAUSES) - 1)])
+            await asyncio.sleep(PAUSES[min(look, len(PAUSES) - 1)])
             look += 1
             try:
                 await self._executor.store.ping()
@@ -161,7 +181,7 @@ class Consumer:
     async def _bury(self, delivery: Delivery, envelope: Envelope | None, route: Route | None, failure: Failure) -> None:
         handler = route.handler_name if route else ""
         named = failure.named(handler, envelope.type if envelope else "", envelope.traceparent if envelope else None)
-        await self._failing.bury(delivery, named)
+        await self._failing.bury(replace(delivery, reply_to=None), named)  # who waited for a reply has it
         log.error("dead_letter", reason=failure.reason, error=failure.detail, queue=delivery.queue)
         self._metrics.dead_lettered(delivery.queue, failure.reason)
 
@@ -169,8 +189,7 @@ class Consumer:
         if not delivery.reply_to:
             return
         known_by = envelope.id if envelope else delivery.message_id or delivery.correlation_id
-        # Not mandatory: the broker returns what goes to a direct reply-to although it delivers it. A reply that nobody
-        # gets is not lost: it is kept, and the same command again gets it.
+        # Not mandatory: the broker returns what goes to a direct reply-to although it delivers it.
         answer = Outgoing(
             "",
             delivery.reply_to,
@@ -180,7 +199,7 @@ class Consumer:
             correlation_id=known_by,
             mandatory=False,
         )
-        await self._publisher.publish(answer)
+        await self._replies.send(answer)
 
 
 async def _settle(settling: Any) -> None:

@@ -35,6 +35,7 @@ class DeadLetter:
     trace: str
     traceparent: str
     sender: str
+    reply_to: str | None
     body: bytes
 
     @classmethod
@@ -56,6 +57,7 @@ class DeadLetter:
             trace=str(headers.get(failing.TRACE, "")),
             traceparent=str(headers.get(failing.TRACEPARENT, "")),
             sender=str(headers.get(failing.SENDER, "" if failing.QUEUE in headers else message.user_id or "")),
+            reply_to=message.reply_to,
             body=message.body,
         )
 
@@ -147,7 +149,7 @@ def _again(letter: DeadLetter, body: bytes | None) -> Outgoing:
     sent = body or letter.body
     # Without a known sender the operator, who has looked at it, stands for it.
     headers = {failing.SENDER: letter.sender} if letter.sender else {}
-    return Outgoing("", letter.queue, sent, _id_in(sent) or letter.id, headers=headers)
+    return Outgoing("", letter.queue, sent, _id_in(sent) or letter.id, headers=headers, reply_to=letter.reply_to)
 
 
 def _first_death(headers: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from aio_pika.abc import AbstractIncomingMessage
 
 from shared.messaging.publisher import Outgoing, Publisher
-from shared.messaging.topology import Topology
+from shared.messaging.topology import Topology, is_inner
 
 TRIES = "x-rummelig-tries"
 FIRST = "x-rummelig-first"
@@ -45,7 +45,10 @@ class Delivery:
 
     @classmethod
     def of(cls, raw: AbstractIncomingMessage, queue: str, trusted: frozenset[str]) -> "Delivery":
-        """Read the properties. The original sender's name counts only if the broker vouches for who passed it on."""
+        """Read the properties. The original sender's name counts only if the broker vouches for who passed it on.
+
+        Nobody has a reply sent into the services' own queues, which only they may write to: as if none was wanted.
+        """
         headers = dict(raw.headers or {})
         passed_on = raw.user_id in trusted and isinstance(headers.get(SENDER), str)
         ours = raw.user_id in trusted
@@ -55,7 +58,7 @@ class Delivery:
             message_id=raw.message_id or "",
             correlation_id=raw.correlation_id or "",
             sender=str(headers[SENDER]) if passed_on else raw.user_id or "",
-            reply_to=raw.reply_to,
+            reply_to=None if is_inner(raw.reply_to or "") else raw.reply_to,
             content_type=raw.content_type or "",
             tries=count(headers.get(TRIES)) if ours else 0,
             first=str(headers.get(FIRST)) if ours and headers.get(FIRST) else datetime.now(UTC).isoformat(),
@@ -103,7 +106,7 @@ class Failing:
         return tier
 
     async def bury(self, delivery: Delivery, failure: Failure) -> None:
-        """To the dead letters."""
+        """To the dead letters. Who waits for a reply gets it when it is replayed."""
         await self._publisher.publish(self._copy(delivery, failure, "", self._topology.dead))
 
     def _copy(self, delivery: Delivery, failure: Failure, exchange: str, routing_key: str) -> Outgoing:
@@ -125,10 +128,15 @@ class Failing:
             routing_key,
             delivery.body,
             delivery.message_id or str(uuid.uuid4()),  # an operator needs a name for it
-            headers={k: v for k, v in headers.items() if v != ""},
+            headers={k: _plain(v) for k, v in headers.items() if v != ""},
             content_type=delivery.content_type,
-            reply_to=delivery.reply_to if exchange else None,
+            reply_to=delivery.reply_to,
         )
+
+
+def _plain(value: Any) -> Any:
+    """Text that can be sent, whatever an error message is made of."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def count(value: object) -> int:

@@ -13,9 +13,10 @@ from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
-from aio_pika.exceptions import AMQPError, PublishError
+from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 
 from shared.contracts.base import CONTENT_TYPE
+from shared.messaging.cancelling import is_cancelled
 from shared.messaging.keyed import KeyedLock
 from shared.messaging.leniency import be_lenient
 
@@ -26,6 +27,9 @@ HEARTBEAT = 10
 
 RECONNECT_SECONDS = 1.0
 
+FAULTS = (AMQPError, OSError, TimeoutError, RuntimeError, EOFError, asyncio.InvalidStateError, asyncio.CancelledError)
+"""What aio-pika and aiormq raise when a connection breaks or a channel ends while somebody waits."""
+
 
 class Unconfirmed(Exception):
     """The broker did not say that it took the message; it may or may not have. Publish again with the same id."""
@@ -33,6 +37,10 @@ class Unconfirmed(Exception):
 
 class Unroutable(Unconfirmed):
     """No queue is there for the message."""
+
+
+class Nacked(Unconfirmed):
+    """A queue would not take the message: it is full."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +91,12 @@ class Publisher:
                     await exchange.publish(
                         self._amqp(message), routing_key=message.routing_key, mandatory=message.mandatory
                     )
-        except PublishError as error:  # returned; a refusal (queue full) is a DeliveryError
+        except PublishError as error:
             raise Unroutable(f"{message.exchange}/{message.routing_key}: no queue took it") from error
-        except (AMQPError, OSError, TimeoutError, asyncio.CancelledError, RuntimeError) as error:
-            if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
+        except DeliveryError as error:
+            raise Nacked(f"{message.exchange}/{message.routing_key}: a queue refused it") from error
+        except FAULTS as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
             raise Unconfirmed(f"{message.exchange}/{message.routing_key}: {error!r}") from error
 

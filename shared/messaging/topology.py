@@ -10,6 +10,7 @@ failing ─► <s>.retry.<ms> ─(after the delay)─► the queue it came from
 given up ─► queue <s>.dead
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -137,6 +138,14 @@ class Topology:
     def log_binding(self) -> Binding:
         """From the outbox to the log of all events."""
         return Binding(f"{self.service}.outbox", EVENTS_LOG)
+
+
+_INNER = re.compile(r"[^.]+\.(commands|dead|unrouted|from\.[^.]+|retry\.\d+)")
+
+
+def is_inner(queue: str) -> bool:
+    """Whether a queue has the name of a service's own, or of the log: nobody has replies sent there."""
+    return queue == EVENTS_LOG or _INNER.fullmatch(queue) is not None
 
 
 def events_log() -> Queue:

@@ -26,6 +26,7 @@ async def clean(broker: Any) -> None:
     probe.Tally.failures.clear()
     probe.Tally.order.clear()
     probe.Tally.gate = None
+    probe.Tally.error = "failed as told"
     connection = await aio_pika.connect(broker.url("operator"))
     for name in ("probe.commands", "probe.from.probe", "probe.dead", "probe.unrouted"):
         channel = await connection.channel()

@@ -81,6 +81,7 @@ class Tally:
     failures: ClassVar[dict[str, int]] = {}
     order: ClassVar[list[tuple[str, int]]] = []
     gate: ClassVar[asyncio.Event | None] = None
+    error: ClassVar[str] = "failed as told"
 
 
 async def add(command: Add, work: Work) -> Total:
@@ -100,7 +101,7 @@ async def fail(command: Fail, _: Work) -> None:
     """Fail as often as told."""
     Tally.failures[command.label] = Tally.failures.get(command.label, 0) + 1
     if Tally.failures[command.label] <= command.times:
-        raise RuntimeError(f"failed as told, {command.label}")
+        raise RuntimeError(f"{Tally.error}, {command.label}")
 
 
 async def keep_secret(_: Secret, __: Work) -> None:

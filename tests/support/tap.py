@@ -1,6 +1,7 @@
 """A TCP relay in front of the broker whose network a test spoils: bytes that wait, connections that never answer."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
@@ -9,28 +10,28 @@ CHUNK = 65_536
 
 
 class Tap:
-    """What happens on the way; a test turns the knobs."""
+    """What happens on the way; a test turns the knobs. Connections are counted from 1, in the order of connecting."""
 
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
-        self._open = asyncio.Event()
-        self._open.set()
+        self._open: defaultdict[int, asyncio.Event] = defaultdict(_opened)
         self.answered = 1_000_000
         """How many connections get through; further ones are taken and never answered, as by a host that died."""
         self.held = 0
-        """Bytes for the broker that wait since `freeze`."""
+        """Bytes for the broker that wait, or waited, in a frozen connection."""
         self.url = ""
         self.taken = 0
         self._ends: set[asyncio.StreamWriter] = set()
 
-    def freeze(self) -> None:
-        """Nothing passes any more, and nobody is told."""
-        self.held = 0
-        self._open.clear()
+    def freeze(self, *connections: int) -> None:
+        """Nothing passes on these (on all) any more, and nobody is told."""
+        for number in connections or range(1, self.taken + 1):
+            self._open[number].clear()
 
     def thaw(self) -> None:
         """What waited goes on."""
-        self._open.set()
+        for each in self._open.values():
+            each.set()
 
     def cut(self) -> None:
         """Break all connections."""
@@ -39,25 +40,32 @@ class Tap:
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.taken += 1
+        number = self.taken
         self._ends.add(writer)
-        if self.taken > self.answered:
+        if number > self.answered:
             return
         up_reader, up_writer = await asyncio.open_connection(self._url.hostname, self._url.port)
         self._ends.add(up_writer)
-        ways = [self._pass(reader, up_writer, up=True), self._pass(up_reader, writer, up=False)]
+        ways = [self._pass(number, reader, up_writer, up=True), self._pass(number, up_reader, writer, up=False)]
         await asyncio.wait([asyncio.create_task(way) for way in ways], return_when=asyncio.FIRST_COMPLETED)
         for end in (writer, up_writer):
             end.close()
             self._ends.discard(end)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
+    async def _pass(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
         with suppress(OSError):
             while data := await reader.read(CHUNK):
-                if up and not self._open.is_set():
+                if up and not self._open[number].is_set():
                     self.held += len(data)
-                await self._open.wait()
+                await self._open[number].wait()
                 writer.write(data)
                 await writer.drain()
+
+
+def _opened() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 @asynccontextmanager
