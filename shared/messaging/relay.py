@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from pydantic import ValidationError
 
 from shared.contracts.base import MESSAGES, Envelope
-from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.publisher import Nacked, Outgoing, Publisher, Unconfirmed
 from shared.observability.metrics import Metrics
-from shared.store.errors import StoreError
+from shared.store.errors import StoreError, Unavailable
 from shared.store.port import PENDING, Between, Collection, Document, Store, Trim
 from shared.store.work import Pending, remember, write_beside
 
@@ -25,7 +26,9 @@ BATCH = 200
 """Documents relayed together: their events are published side by side, their lists emptied in one write."""
 
 SWEEP = 1000
-"""Documents of a collection that one sweep brings back; while there are more, the next follows at once."""
+"""Documents of a collection that one sweep brings back; while there are more, the next follows and goes on behind them,
+so that what cannot be sent hides nothing.
+"""
 
 WAITING = 10_000
 """Documents kept in memory while the broker is away; the sweep finds those beyond."""
@@ -51,6 +54,9 @@ class Relay:
         """Collection and id of documents that this process could not relay. A document that is written again and again
         never looks old to the sweep, so they are remembered."""
         self._first = True
+        self._behind: dict[str, Document] = {}
+        """Collection -> the last document of a full sweep."""
+        self._oldest: dict[str, datetime | None] = {}
         self._wake = asyncio.Event()
         self._failures = 0
 
@@ -69,10 +75,10 @@ class Relay:
         next_sweep = 0.0
         clock = asyncio.get_running_loop().time
         while True:
-            if clock() >= next_sweep:
+            if clock() >= next_sweep and len(self._waiting) <= WAITING // 2:
                 more = await self._sweep()
                 next_sweep = clock() + (0 if more else SWEEP_SECONDS)
-            if not await self._drain():
+            if not await self._step():
                 next_sweep = max(next_sweep, clock() + PAUSES[0])
             self._wake.clear()
             if not self._waiting:
@@ -84,30 +90,33 @@ class Relay:
         """Relay what is in memory, at most for so long: at a graceful stop."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._waiting and await self._drain():
+                while self._waiting and await self._step():
                     pass
 
-    async def _drain(self) -> bool:
-        """Relay what waits in memory; False, after a pause, where the broker did not take all of a batch."""
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-            self._metrics.outbox_waiting.set(len(self._waiting))
-            if not await self._relay(batch):
-                # What failed stands in its document: the sweep brings it again.
-                self._failures += 1
-                await asyncio.sleep(PAUSES[min(self._failures, len(PAUSES)) - 1])
-                return False
+    async def _step(self) -> bool:
+        """Relay a batch of what waits in memory; False, after a pause, where store or broker are in trouble.
+
+        One batch, since under load there is always more: the sweep must have its turn.
+        """
+        batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        self._metrics.outbox_waiting.set(len(self._waiting))
+        if await self._relay(batch):
             self._failures = 0
-        return True
+            return True
+        # What failed stands in its document: the sweep brings it again.
+        self._failures += 1
+        await asyncio.sleep(PAUSES[min(self._failures, len(PAUSES)) - 1])
+        return False
 
     async def _relay(self, batch: Sequence[Pending]) -> bool:
-        """Publish a batch and empty what was taken; whether all of it was."""
-        outgoing = {e["id"]: self._outgoing(e) for item in batch for e in item.outbox}
-        errors = dict(zip(outgoing, await self._publisher.publish_many(list(outgoing.values())), strict=True))
-        failed = {key for key, error in errors.items() if error is not None}
-        if failed:
-            log.warning("relay_unconfirmed", count=len(failed), error=str(next(e for e in errors.values() if e)))
-        self._metrics.relayed(len(errors) - len(failed))
+        """Publish a batch and empty what was taken; whether store and broker are well."""
+        outgoing = {o.message_id: o for item in batch for e in item.outbox if (o := self._outgoing(e))}
+        sent = await self._publisher.publish_many(list(outgoing.values()))
+        errors = dict(zip(outgoing, sent, strict=True))
+        failed = {e["id"] for item in batch for e in item.outbox if errors.get(e["id"], "unreadable") is not None}
+        if told := [error for error in sent if error]:
+            log.warning("relay_unconfirmed", count=len(told), error=str(told[0]))
+        self._metrics.relayed(len(sent) - len(told))
         try:
             await self._trim(batch, failed)
         except StoreError as error:
@@ -115,7 +124,8 @@ class Relay:
             self._owing |= {(item.collection, item.id) for item in batch}
             return False
         self._owing |= {(item.collection, item.id) for item in batch if any(e["id"] in failed for e in item.outbox)}
-        return not failed
+        # A queue that is full, or an event that cannot be written, is no reason to keep others waiting.
+        return not any(isinstance(error, Unconfirmed) and not isinstance(error, Nacked) for error in told)
 
     async def _trim(self, batch: Sequence[Pending], failed: set[str]) -> None:
         by_collection: dict[str, list[Trim]] = {}
@@ -128,18 +138,17 @@ class Relay:
 
     async def _sweep(self) -> bool:
         """Bring back what is left over; whether there may be more than one sweep takes."""
-        oldest: list[datetime] = []
         most = 0
         try:
             for collection in self._collections:
                 found = await self._left_over(collection)
                 most = max(most, len(found))
-                oldest += [found[0][PENDING]] if found else []
         except StoreError as error:
             log.warning("relay_sweep_failed", error=str(error))
             return False
         self._first = False
-        self._metrics.relay_lag.set((datetime.now(UTC) - min(oldest)).total_seconds() if oldest else 0.0)
+        now = datetime.now(UTC)
+        self._metrics.relay_lag.set((now - min(filter(None, self._oldest.values()), default=now)).total_seconds())
         return most == SWEEP
 
     async def _left_over(self, collection: Collection) -> list[Document]:
@@ -147,28 +156,55 @@ class Relay:
 
         The first sweep takes all: what this process did not write itself, one before it may have left.
         """
-        until = datetime.now(UTC) - timedelta(seconds=0 if self._first else SWEEP_SECONDS)
-        found = await self._store.find(collection, {PENDING: Between(at_most=until)}, order=PENDING, limit=SWEEP)
+        found = await self._page(collection)
         owing = [key for name, key in self._owing if name == collection.name][:SWEEP]
         documents = {d["_id"]: d for d in found} | await self._store.get_many(collection, owing)
         waiting = {item.id for item in self._waiting if item.collection == collection.name}
         for key in dict.fromkeys([*documents, *owing]):
             document = documents.get(key, {})
             wanted = PENDING in document and (key not in waiting or key in owing)
-            owed = [await self._owed(collection, document)] if wanted else []
+            owed = await self._owed(collection, document) if wanted else None
             self._owing.discard((collection.name, key))
-            self.offer(owed)
+            self.offer([owed] if owed else [])
         return found
 
-    async def _owed(self, collection: Collection, document: Document) -> Pending:
+    async def _page(self, collection: Collection) -> list[Document]:
+        behind = self._behind.pop(collection.name, None)
+        until = datetime.now(UTC) - timedelta(seconds=0 if self._first else SWEEP_SECONDS)
+        where = {PENDING: Between(at_most=until)}
+        found = await self._store.find(collection, where, order=PENDING, after=behind, limit=SWEEP)
+        if len(found) == SWEEP:
+            self._behind[collection.name] = {name: found[-1][name] for name in ("_id", PENDING)}
+        if behind is None:
+            self._oldest[collection.name] = found[0][PENDING] if found else None
+        return found
+
+    async def _owed(self, collection: Collection, document: Document) -> Pending | None:
+        """What a document owes, when what can be written to the store is written. None where that fails, which must
+        not keep others waiting: somebody has to look.
+        """
+        try:
+            return await self._settled(collection, document)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("relay_cannot_settle", collection=collection.name, id=document["_id"])
+            return None
+
+    async def _settled(self, collection: Collection, document: Document) -> Pending:
         beside, applied = document.get("beside", []), document.get("applied", [])
         await write_beside(self._store, beside)
         await remember(self._store, applied)
         ids = ([e["id"] for e in beside], [e["id"] for e in applied])
         return Pending(collection.name, document["_id"], document.get("outbox", []), *ids)
 
-    def _outgoing(self, document: Document) -> Outgoing:
-        envelope = Envelope.model_validate(document)
+    def _outgoing(self, document: Document) -> Outgoing | None:
+        """None for an event that cannot be read any more: it stays where it is, and somebody has to look."""
+        try:
+            envelope = Envelope.model_validate(document)
+        except ValidationError:
+            log.exception("relay_cannot_read", id=document["id"])
+            return None
         model = MESSAGES.get(envelope.type)
         key = model.routing_key() if model else envelope.type.split(".", 3)[-1]
         return Outgoing(f"{self._service}.outbox", key, envelope.to_json(), envelope.id)

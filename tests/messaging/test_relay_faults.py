@@ -1,0 +1,122 @@
+"""What the relay cannot send must not keep what it can."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aio_pika
+
+from shared.contracts.base import Envelope
+from shared.messaging import relay
+from shared.messaging.executor import Executor
+from shared.store.connect import connect
+from shared.store.port import PENDING, Store
+from shared.store.work import INBOX
+from tests.messaging import probe
+from tests.messaging.probe import COUNTERS, SEEN, Add, Added
+from tests.support.running import until
+
+LONG_AGO = datetime.now(UTC) - timedelta(minutes=5)
+UNREADABLE: dict[str, Any] = {"outbox": [{"id": "unreadable", "of": "an older time"}]}
+
+
+def event(counter: str, total: int = 1) -> dict[str, Any]:
+    told = Added(counter=counter, total=total)
+    envelope = Envelope(
+        id=f"event-{counter}", source="/probe", type=told.type(), subject=counter, data=told.model_dump()
+    )
+    return envelope.model_dump(mode="json", exclude_none=True)
+
+
+async def left(store: Store, counter: str, seconds: int = 0, **lists: Any) -> None:
+    """A document as a crash left it."""
+    owed = {PENDING: LONG_AGO + timedelta(seconds=seconds), "outbox": [], "applied": [], "beside": []}
+    await store.insert(COUNTERS.collection, {"_id": counter, "version": 1, "total": 1, **owed, **lists})
+
+
+@asynccontextmanager
+async def before(folder: Any) -> AsyncIterator[Store]:
+    """The service's store while no service runs."""
+    store = connect(f"sqlite:///{folder / 'probe'}.db")
+    await store.open([INBOX, COUNTERS.collection, SEEN.collection])
+    yield store
+    await store.close()
+
+
+async def seen(service: Any, counter: str, patience: float = 20.0) -> None:
+    await until(lambda: service.store.get(SEEN.collection, counter), patience=patience)
+
+
+async def test_an_event_that_cannot_be_read_keeps_no_others(start, tmp_path):
+    async with before(tmp_path) as store:
+        await left(store, "broken", **UNREADABLE)
+        await left(store, "sound", 1, outbox=[event("sound")])
+    async with start() as service:
+        await seen(service, "sound")
+        assert (await service.store.get(COUNTERS.collection, "broken"))["outbox"]
+
+
+async def test_a_document_beside_that_cannot_be_written_keeps_no_others(start, tmp_path):
+    gone = {"id": "b1", "collection": "renamed_since", "_id": "x", "fields": {"version": 1}}
+    async with before(tmp_path) as store:
+        await left(store, "broken", beside=[gone], outbox=[event("broken")])
+        await left(store, "sound", 1, outbox=[event("sound")])
+    async with start() as service:
+        await seen(service, "sound")
+        assert (await service.store.get(COUNTERS.collection, "broken"))["beside"]
+
+
+async def test_more_than_a_sweep_of_what_cannot_be_sent_hides_nothing_behind_it(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(relay, "SWEEP", 10)
+    async with before(tmp_path) as store:
+        for n in range(30):
+            await left(store, f"broken-{n}", n, **UNREADABLE)
+        await left(store, "sound", 60, outbox=[event("sound")])
+    async with start() as service:
+        await seen(service, "sound")
+
+
+async def test_what_a_crash_left_is_sent_while_there_is_always_something_newer(service, monkeypatch):
+    monkeypatch.setattr(relay, "BATCH", 1)
+    stop = asyncio.Event()
+    pages = Executor(service.store, "probe", service.relay.offer)
+
+    async def load() -> None:
+        number = 0
+        while not stop.is_set():
+            if len(service.relay._waiting) < 100:
+                number += 1
+                await pages.execute(Add(counter=f"busy-{number % 50}"), probe.add, id=f"busy-{number}", source="/page")
+            await asyncio.sleep(0)
+
+    async def waiting() -> int:
+        return len(service.relay._waiting)
+
+    loading = asyncio.create_task(load())
+    await until(waiting, lambda n: n > 50)
+    await left(service.store, "left", outbox=[event("left")])  # by another process, say
+    await seen(service, "left")
+    stop.set()
+    await loading
+
+
+async def test_a_queue_that_is_full_keeps_no_event_from_other_queues(service, client, broker):
+    connection = await aio_pika.connect(broker.url("operator"))
+    channel = await connection.channel()
+    full: dict[str, Any] = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    queue = await channel.declare_queue("integrator.full", auto_delete=True, arguments=full)
+    await queue.bind("probe.events", "heard.v1")
+    for n in range(8):
+        await client.send(Add(counter=f"n{n}"))
+        await seen(service, f"n{n}", patience=3)
+    await queue.purge()
+    await queue.unbind("probe.events", "heard.v1")
+    await queue.delete(if_unused=False, if_empty=False)
+    await connection.close()
+
+    async def owed() -> list[Any]:
+        return [d async for d in service.store.everything(COUNTERS.collection) if PENDING in d]
+
+    await until(owed, lambda documents: not documents)
