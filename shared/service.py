@@ -16,10 +16,10 @@ from starlette.routing import BaseRoute
 from shared.contracts.base import Command, Event, Message
 from shared.messaging.cancelling import is_cancelled
 from shared.messaging.consumer import Consumer
-from shared.messaging.declaring import declare, subscribe
+from shared.messaging.declaring import bind_log, declare, subscribe
 from shared.messaging.executor import Executor, Handler
 from shared.messaging.janitor import forget_old
-from shared.messaging.publisher import Publisher
+from shared.messaging.publisher import FAULTS, Publisher
 from shared.messaging.relay import Relay
 from shared.messaging.replying import Replies
 from shared.messaging.subscription import Subscription
@@ -41,6 +41,7 @@ type Job = Callable[[Service], Awaitable[None]]
 
 STORE_WATCH_SECONDS = 2.0
 JOB_PAUSE_SECONDS = 1.0
+LOG_PAUSE_SECONDS = 2.0
 
 
 class Service:
@@ -87,8 +88,10 @@ class Service:
             prefetch=settings.prefetch,
             shutdown_seconds=settings.shutdown_seconds,
             prepare=self._prepare,
+            away=lambda: self._store_reason is not None,
         )
         self._declared = asyncio.Event()
+        self._log_bound = asyncio.Event()
         self._jobs = jobs
         self._store_reason: str | None = "store: not opened yet"
         self.extra_reasons: dict[str, str] = {}
@@ -124,6 +127,7 @@ class Service:
         background: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("watch store", self._watch_store),
             ("stay connected", self.publisher.stay_connected),
+            ("log", self._bind_log),
             ("relay", self._run_relay),
             ("unrouted", partial(return_unrouted, self.publisher, self.name, self.metrics)),
             ("janitor", partial(forget_old, self.store)),
@@ -145,9 +149,12 @@ class Service:
         while True:
             try:
                 await self.store.open(self._collections)
-            except StoreError as error:
+            except Exception as error:
                 self._store_reason = f"store: {error}"
-                log.warning("store_away", error=str(error))
+                if isinstance(error, StoreError):
+                    log.warning("store_away", error=str(error))
+                else:
+                    log.exception("store_cannot_be_opened")  # a driver has errors of its own for names and certificates
                 await asyncio.sleep(STORE_WATCH_SECONDS / 2)
             else:
                 self._store_reason = None
@@ -157,7 +164,7 @@ class Service:
         while True:
             try:
                 await self.store.ping()
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001 - as when it was opened
                 self._store_reason = f"store: {error}"
             else:
                 self._store_reason = None
@@ -174,8 +181,25 @@ class Service:
 
     async def _run_relay(self) -> None:
         # Not before the outbox is bound: what came earlier to a new broker would miss the log.
-        await self._declared.wait()
+        await self._log_bound.wait()
         await self.relay.run()
+
+    async def _bind_log(self) -> None:
+        """Whenever exchanges were declared. Commands are taken without the log, events wait for it."""
+        while True:
+            await self._declared.wait()
+            self._declared.clear()
+            try:
+                await bind_log(await self.publisher.connection(), self.topology)
+            except FAULTS as error:
+                if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                    raise
+                self.extra_reasons["log"] = f"log of events: {error!s:.200}"
+                self._declared.set()
+                await asyncio.sleep(LOG_PAUSE_SECONDS)
+            else:
+                self.extra_reasons.pop("log", None)
+                self._log_bound.set()
 
 
 def topology(

@@ -7,7 +7,7 @@ from shared.messaging.topology import Binding, Topology, events_log
 
 
 async def declare(connection: AbstractConnection, topology: Topology) -> None:
-    """Declare a service's own exchanges and queues, bind them, and bind its outbox to the log.
+    """Declare a service's own exchanges and queues, and bind them.
 
     ChannelPreconditionFailed where something is there with other arguments: an operator has to look.
     """
@@ -20,7 +20,6 @@ async def declare(connection: AbstractConnection, topology: Topology) -> None:
             await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
         for binding in topology.own_bindings():
             await bind(channel, binding)
-    await _declare_log(connection, topology)
 
 
 async def subscribe(connection: AbstractConnection, topology: Topology) -> None:
@@ -42,9 +41,12 @@ async def bind(channel: AbstractChannel, binding: Binding) -> None:
         await underlay.queue_bind(binding.destination, binding.source, binding.routing_key)
 
 
-async def _declare_log(connection: AbstractConnection, topology: Topology) -> None:
-    # The generated definitions make the log, which no service may configure; on a bare broker it is made here. They do
-    # not bind it: RabbitMQ 4 does not start again with definitions that bind a stream.
+async def bind_log(connection: AbstractConnection, topology: Topology) -> None:
+    """Bind a service's outbox to the log of all events; apart, since nobody need wait for the log but the relay.
+
+    The generated definitions make the log, which no service may configure; on a bare broker it is made here. They do
+    not bind it: RabbitMQ 4 does not start again with definitions that bind a stream.
+    """
     channel = await connection.channel()
     try:
         await channel.declare_queue(events_log().name, passive=True)

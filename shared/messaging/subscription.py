@@ -29,6 +29,11 @@ PATIENCE = 8
 
 PAUSES = (0.2, 0.5, 1.0, 2.0)
 
+AWAY_LOOKS = 600
+"""Looks in a row with the store away before what is held is given back, once, and nothing is taken until it is there:
+a consumer that holds a message for 30 minutes loses its channel, again and again, and each time counts as a delivery.
+"""
+
 CONNECT_SECONDS = 10.0
 """How long the broker may take to answer a new connection."""
 
@@ -46,6 +51,7 @@ class Subscription:
         prefetch: int,
         shutdown_seconds: float,
         prepare: Callable[[], Awaitable[None]],
+        away: Callable[[], bool] = lambda: False,
     ) -> None:
         self._url = url
         self._name = name
@@ -54,6 +60,7 @@ class Subscription:
         self._prefetch = prefetch
         self._shutdown_seconds = shutdown_seconds
         self._prepare = prepare
+        self._away = away
         self._broker: RabbitBroker | None = None
         self.reasons: list[str] = ["consumers are not started yet"]
 
@@ -64,7 +71,7 @@ class Subscription:
             while True:
                 await self._start()
                 await self._watch()
-                log.warning("consumers_rebuilt", reasons=self.reasons)
+                log.warning("consumers_rebuilt", reasons=self.reasons, store_away=self._away())
                 await self._stop()
         finally:
             await self._stop()
@@ -72,6 +79,9 @@ class Subscription:
     async def _start(self) -> None:
         attempt = 0
         while True:
+            while self._away():
+                self.reasons = ["no messages are taken while the store is away"]
+                await asyncio.sleep(WATCH_SECONDS)
             try:
                 await self._prepare()
                 self._broker = self._build()
@@ -87,10 +97,11 @@ class Subscription:
                 return
 
     async def _watch(self) -> None:
-        missed = 0
-        while missed < PATIENCE:
+        missed = away = 0
+        while missed < PATIENCE and away < AWAY_LOOKS:
             self.reasons = [f"no consumer on {queue}" for queue in self._without_consumer()]
             missed = missed + 1 if self.reasons else 0
+            away = away + 1 if self._away() else 0
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _stop(self) -> None:
@@ -98,8 +109,9 @@ class Subscription:
         if broker is None:
             return
         connection = broker._connection  # noqa: SLF001 - what stop leaves open where it does not come to its end
+        grace = 1 if self._away() else self._shutdown_seconds + 2  # what waits for the store does not come to its end
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(self._shutdown_seconds + 2):
+            async with asyncio.timeout(grace):
                 await broker.stop()
         if connection is not None and not connection.is_closed:
             with contextlib.suppress(Exception):
