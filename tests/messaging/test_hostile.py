@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import aio_pika
 import pika
 import pytest
 from pamqp.commands import Basic
@@ -46,6 +47,18 @@ async def test_hostile_properties_leave_the_consumers_in_place(service, broker, 
     assert {letter.reason for letter in found} == {"unreadable"}
     assert service.reasons() == []
     assert service.subscription._broker.subscribers[0]._queue_obj.channel._channel.channel is consuming
+
+
+async def test_the_broker_takes_no_message_that_would_fill_a_services_memory(service, broker, client, dead):
+    connection = await aio_pika.connect(broker.url("integrator"))
+    exchange = await (await connection.channel()).get_exchange("probe.commands", ensure=False)
+    await exchange.publish(aio_pika.Message(b" " * 1_000_000), "add.v1")
+    with pytest.raises(aio_pika.exceptions.ChannelPreconditionFailed, match="larger than"):
+        await exchange.publish(aio_pika.Message(b" " * 1_100_000), "add.v1")
+    await connection.close()
+    assert (await client.send(Add(counter="a"))).ok
+    (letter,) = await until(dead.all)
+    assert letter.reason == "unreadable"
 
 
 async def test_headers_that_a_client_made_up_do_not_keep_dead_letters_from_being_read(broker, clean, dead):

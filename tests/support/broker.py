@@ -93,7 +93,9 @@ class ContainerBroker:
         settings = folder.parent / f"{folder.name}-settings"  # the container's user reads it, and not the rest
         settings.mkdir(mode=0o755)
         (settings / "definitions.json").write_text(json.dumps(definitions(self._passwords)))
-        (settings / "rabbitmq.conf").write_text("load_definitions = /rummelig/definitions.json\n")
+        (settings / "rabbitmq.conf").write_text(
+            "load_definitions = /rummelig/definitions.json\nmax_message_size = 1048576\n"
+        )
         container = DockerContainer(IMAGE).with_bind_ports(5672, self._port)
         container = container.with_volume_mapping(str(settings), "/rummelig")
         self._container = container.with_env("RABBITMQ_CONFIG_FILE", "/rummelig/rabbitmq.conf")
