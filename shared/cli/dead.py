@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from shared.cli.plain import plain
 from shared.cli.problem import CliError
 from shared.contracts.known import messages
 from shared.messaging.deadletters import DeadLetter, DeadLetters
@@ -63,8 +64,8 @@ async def _show(arguments: Namespace) -> int:
             "sender",
             "traceparent",
         )
-        print("\n".join(f"{name + ':':13}{getattr(letter, name)}" for name in fields))
-        print(f"trace:\n{letter.trace}\n\n{letter.text()}")
+        print("\n".join(f"{name + ':':13}{plain(str(getattr(letter, name)))}" for name in fields))
+        print(f"trace:\n{plain(letter.trace, keep='\n')}\n\n{plain(letter.text(), keep='\n')}")
     return _found(found, arguments.id)
 
 
@@ -127,11 +128,11 @@ def _found(letters: list[DeadLetter], what: str) -> int:
 
 
 def _audit(action: str, letter: DeadLetter) -> None:
-    print(f"{action}: {letter.id} {letter.type or '(no type)'} of {letter.queue}, was {letter.reason}")
+    print(plain(f"{action}: {letter.id} {letter.type or '(no type)'} of {letter.queue}, was {letter.reason}"))
 
 
 def _line(letter: DeadLetter) -> str:
-    return f"{letter.last[:19]:19}  {letter.queue:30}  {letter.reason:15}  {letter.id}  {letter.detail[:80]}"
+    return plain(f"{letter.last[:19]:19}  {letter.queue:30}  {letter.reason:15}  {letter.id}  {letter.detail[:80]}")
 
 
 def _json(letter: DeadLetter) -> str:

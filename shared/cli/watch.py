@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from shared.cli.plain import plain
 from shared.cli.problem import CliError
 from shared.contracts.base import Envelope, Event
 from shared.contracts.known import messages
@@ -65,12 +66,7 @@ def line(body: bytes, key: str) -> str:
         return f"{key}  (not a CloudEvent)  {body!r}"
     version = f" v{event.aggregateversion}" if event.aggregateversion is not None else ""
     data = json.dumps(event.data, ensure_ascii=False)
-    return f"{event.time:%H:%M:%S}  {event.source.strip('/')}  {key}  {event.subject}{version}  {_plain(data)}"
-
-
-def _plain(text: str) -> str:
-    """Without what could move the cursor or colour the terminal."""
-    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
+    return f"{event.time:%H:%M:%S}  {event.source.strip('/')}  {key}  {event.subject}{version}  {plain(data)}"
 
 
 async def _watch(url: Any, arguments: Namespace) -> None:

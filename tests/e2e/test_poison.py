@@ -109,7 +109,7 @@ async def test_the_operator_finds_shows_mends_and_drops(
     good = example(RegisterSupplier).model_dump(mode="json", exclude_none=True) | {"cvr": "24256790"}
     broken = Envelope(id="broken", source="/e2e", type=RegisterSupplier.type(), data=good | {"cvr": "24256791"})
     await operator.publish(Outgoing("", "supplier.commands", broken.to_json(), "broken"))
-    await operator.publish(Outgoing("", "events.commands", b"nonsense", "nonsense"))
+    await operator.publish(Outgoing("", "events.commands", b"nonsense \x1b[2J", "nonsense"))
 
     async def listed() -> dict[str, Any]:
         ran = await system.run("dead", "list", "--json")
@@ -121,6 +121,9 @@ async def test_the_operator_finds_shows_mends_and_drops(
     shown = (await system.run("dead", "show", "broken")).stdout
     assert "supplier.commands" in shown
     assert "cvr" in shown
+
+    nonsense = (await system.run("dead", "show", "nonsense")).stdout
+    assert "nonsense \\u001b[2J" in nonsense, "a message moves no operator's cursor"
 
     mended = tmp_path / "mended.json"
     mended.write_text(broken.model_copy(update={"data": good}).to_json().decode())
