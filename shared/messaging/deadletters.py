@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -39,10 +39,14 @@ class DeadLetter:
     body: bytes
 
     @classmethod
-    def of(cls, message: AbstractIncomingMessage, service: str) -> "DeadLetter":
-        """From our own headers, or from the broker's x-death where the delivery limit sent it here."""
-        headers: Mapping[str, Any] = message.headers or {}
-        death = _first_death(headers)
+    def of(cls, message: AbstractIncomingMessage, service: str, trusted: Collection[str]) -> "DeadLetter":
+        """From our own headers, or from the broker's x-death where the delivery limit sent it here.
+
+        Headers like ours are ours only if the broker vouches that the service, or a trusted user, set them: what is
+        replayed goes out in the operator's name, to the queue and from the sender that stand here.
+        """
+        death = _last_death(message.headers or {})
+        headers: Mapping[str, Any] = (message.headers or {}) if message.user_id in {service, *trusted} else {}
         return cls(
             id=message.message_id or "",
             service=service,
@@ -51,7 +55,7 @@ class DeadLetter:
             detail=str(headers.get(failing.DETAIL, "")),
             handler=str(headers.get(failing.HANDLER, "")),
             type=str(headers.get(failing.TYPE, "")) or _type_in(message.body),
-            tries=failing.count(headers.get(failing.TRIES) or headers.get("x-delivery-count") or death.get("count")),
+            tries=failing.count(headers.get(failing.TRIES) or death.get("count")),
             first=str(headers.get(failing.FIRST) or death.get("time") or ""),
             last=str(headers.get(failing.LAST) or death.get("time") or ""),
             trace=str(headers.get(failing.TRACE, "")),
@@ -116,7 +120,7 @@ class DeadLetters:
             return
         messages = [m async for m in _in_hand(queue)]
         try:
-            yield [(message, DeadLetter.of(message, self._service)) for message in messages]
+            yield [(message, DeadLetter.of(message, self._service, {self._publisher.user})) for message in messages]
         finally:
             left = [m for m in messages if not m.processed]
             for message in left:
@@ -152,9 +156,10 @@ def _again(letter: DeadLetter, body: bytes | None) -> Outgoing:
     return Outgoing("", letter.queue, sent, _id_in(sent) or letter.id, headers=headers, reply_to=letter.reply_to)
 
 
-def _first_death(headers: Mapping[str, Any]) -> Mapping[str, Any]:
+def _last_death(headers: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The broker puts the latest in front; what stands behind it a sender may have written."""
     deaths = headers.get("x-death")
-    return deaths[-1] if isinstance(deaths, list) and deaths and isinstance(deaths[-1], dict) else {}
+    return deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
 
 
 def _field(body: bytes, name: str) -> str:

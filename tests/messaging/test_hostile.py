@@ -11,7 +11,7 @@ from pamqp.header import ContentHeader
 
 from shared.contracts.base import Envelope
 from shared.messaging.executor import _digest
-from tests.messaging.probe import COUNTERS, Add
+from tests.messaging.probe import COUNTERS, Add, Added
 from tests.support.running import until
 
 PROPERTIES: dict[str, dict[str, Any]] = {
@@ -65,7 +65,26 @@ async def test_headers_that_a_client_made_up_do_not_keep_dead_letters_from_being
     made_up = {"headers": {"x-rummelig-tries": "many", "x-rummelig-queue": 5, "x-death": "none"}, "expiration": "1"}
     await asyncio.to_thread(publish, broker.url("integrator"), made_up, b"{}")
     (letter,) = await until(dead.all)
-    assert letter.tries == 0
+    assert letter.tries == 1  # what the broker counted
+
+
+async def test_nobody_gets_a_forged_event_replayed_by_letting_it_die_with_headers_like_ours(start, broker, dead):
+    async with start():
+        pass  # declares
+    forged = {
+        "x-rummelig-queue": "probe.from.probe",
+        "x-rummelig-sender": "probe",
+        "x-rummelig-reason": "handler-failed",
+    }
+    died = {"queue": "probe.from.probe", "reason": "rejected", "count": 1}
+    body = Envelope(id="m1", source="/probe", type=Added.type(), data={"counter": "forged", "total": 9}).to_json()
+    for headers in (forged, {"x-death": [died]}, {**forged, "x-death": [died]}):
+        properties = {"headers": headers, "expiration": "1", "user_id": "integrator"}
+        await asyncio.to_thread(publish, broker.url("integrator"), properties, body)
+    letters = await until(dead.all, lambda found: len(found) == 3)
+    assert {(letter.queue, letter.sender, letter.reason) for letter in letters} == {
+        ("probe.commands", "integrator", "expired")
+    }
 
 
 async def test_a_message_without_a_user_can_be_replayed_by_an_operator_who_has_looked_at_it(service, broker, dead):
