@@ -34,6 +34,7 @@ from shared.store.errors import StoreError, Unavailable
 
 log = structlog.get_logger()
 
+GIVE_BACK_SECONDS = 1.0
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between looks at a store that is away, or a broker that does not confirm."""
 
@@ -69,7 +70,7 @@ class Consumer:
                 raise  # the channel is gone, or the service stops: the broker brings it again
             # Neither handled nor laid aside. It must not stay in hand for ever, nor come back at once.
             log.exception("gave_back", queue=queue, message_id=delivery.message_id)
-            await asyncio.sleep(1)
+            await asyncio.sleep(GIVE_BACK_SECONDS)
             await _settle(raw.nack(requeue=True))
             return
         self._metrics.consumed(queue, *outcome)
@@ -114,7 +115,9 @@ class Consumer:
             return await self._refuse(delivery, envelope, refusal, route)
         except Unconfirmed:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises, the message must not be lost
+        except (Exception, asyncio.CancelledError) as error:  # whatever a handler raises, the message must not be lost
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
             return await self._fail(delivery, envelope, route, error)
         finally:
             self._metrics.handled(route.model.type(), time.perf_counter() - started)
@@ -167,7 +170,7 @@ class Consumer:
             return "dead"
         return "refused"
 
-    async def _fail(self, delivery: Delivery, envelope: Envelope, route: Route, error: Exception) -> str:
+    async def _fail(self, delivery: Delivery, envelope: Envelope, route: Route, error: BaseException) -> str:
         failure = Failure.of(error).named(route.handler_name, envelope.type, envelope.traceparent)
         tier = await self._failing.retry_or_bury(delivery, failure)
         if tier:

@@ -8,8 +8,11 @@ import aio_pika
 import pytest
 
 from shared.contracts.base import Envelope
+from shared.messaging import consumer
+from shared.messaging.failing import Failing
 from shared.messaging.publisher import Outgoing
 from shared.store.errors import Unavailable
+from tests.messaging import probe
 from tests.messaging.probe import COUNTERS, SEEN, Add, Added, Fail, Tally
 from tests.support.running import until
 
@@ -37,6 +40,35 @@ async def test_what_fails_in_every_try_becomes_a_dead_letter_that_says_why(servi
     assert letter.first < letter.last
     assert "probe.py" in letter.trace
     assert Tally.failures["always"] == 3
+
+
+async def test_a_cancellation_that_came_from_a_library_is_a_failure_like_any_other(start, client, monkeypatch):
+    tries: list[str] = []
+
+    async def interrupted(command: Fail, _: Any) -> None:
+        tries.append(command.label)
+        if len(tries) < 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setitem(probe.COMMANDS, Fail, interrupted)
+    async with start(prefetch=1):
+        assert (await client.send(Fail(label="x"))).ok
+    assert len(tries) == 3
+
+
+async def test_what_can_neither_be_handled_nor_laid_aside_stays_in_nobodys_hands(start, client, monkeypatch, dead):
+    monkeypatch.setattr(consumer, "GIVE_BACK_SECONDS", 0.0)
+
+    async def broken(*_: Any) -> None:
+        raise ValueError("cannot be written as AMQP")
+
+    monkeypatch.setattr(Failing, "retry_or_bury", broken)
+    async with start(prefetch=1):
+        sending = asyncio.create_task(client.send(Fail(label="x", times=99)))
+        (letter,) = await letters(dead)
+        assert letter.reason == "delivery_limit"
+        assert (await client.send(Add(counter="a"))).ok
+    sending.cancel()
 
 
 async def test_a_poison_message_in_each_queue_ends_as_a_dead_letter_while_others_flow(service, operator, dead, client):
