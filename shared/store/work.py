@@ -12,18 +12,12 @@ from typing import Any
 
 from shared.contracts.aggregate import Aggregate
 from shared.contracts.base import Envelope, Event, derived_id
-from shared.store.errors import Duplicate, Stale, Unavailable
+from shared.store.errors import Duplicate, Stale
 from shared.store.port import PENDING, Collection, Document, Index, Put, Store, Where
 from shared.store.repository import Repository
 
 INBOX = Collection("inbox", indexes=(Index(("at",)),))
 """Messages that were handled: `_id` is queue and message id; holds the reply, the digest of the message and when."""
-
-
-MOST_OWED = 5000
-"""Events that one document may owe the broker. A document is at most 16 MiB, and each write of it costs its length: who
-wants to add to more has to wait, as for a store that is away.
-"""
 
 
 class Applied(Exception):
@@ -79,7 +73,7 @@ class Work:
         self.context = context
         self.inbox_id = inbox_id or message.id
         self.pending: list[Pending] = []
-        self._debts: dict[tuple[str, str], tuple[datetime, int]] = {}
+        self._since: dict[tuple[str, str], datetime] = {}
         self._staged: _Staged | None = None
 
     def new_id(self, *parts: object) -> str:
@@ -183,18 +177,14 @@ class Work:
 
     def _loaded[A: Aggregate](self, repository: Repository[A], document: Document) -> A:
         if PENDING in document:
-            debt = document[PENDING], len(document.get("outbox", ()))
-            self._debts[repository.name, document["_id"]] = debt
+            self._since[repository.name, document["_id"]] = document[PENDING]
         return repository.to_aggregate(document)
 
     def _pending_since(self, repository: Repository[Any], id: str) -> Document:
         """Since when the document owes something. One that owed before stays as old as it is: else a document that is
         written again and again would never look old to the sweep, and what a crash left in it would never go out.
         """
-        since, owed = self._debts.get((repository.name, id), (self.now, 0))
-        if owed >= MOST_OWED:
-            raise Unavailable(f"{repository.name} {id}: {owed} events wait to be sent")
-        return {PENDING: min(self.now, since)}
+        return {PENDING: min(self.now, self._since.get((repository.name, id), self.now))}
 
     def _ends_if_applied(self, document: Document) -> None:
         for entry in document.get("applied", ()):

@@ -7,21 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aio_pika
-import pytest
 
 from shared.contracts.base import Envelope
 from shared.messaging import relay
 from shared.messaging.executor import Executor
-from shared.messaging.publisher import Outgoing
-from shared.store import work
 from shared.store.connect import connect
 from shared.store.port import PENDING, Store
 from shared.store.work import INBOX
 from tests.messaging import probe
-from tests.messaging.conftest import REPOSITORIES
 from tests.messaging.probe import COUNTERS, SEEN, Add, Added
-from tests.support.running import running, until
-from tests.support.tap import tapped
+from tests.support.running import until
 
 LONG_AGO = datetime.now(UTC) - timedelta(minutes=5)
 UNREADABLE: dict[str, Any] = {"outbox": [{"id": "unreadable", "of": "an older time"}]}
@@ -85,13 +80,6 @@ async def test_more_than_a_sweep_of_what_cannot_be_sent_hides_nothing_behind_it(
 
 async def test_what_a_crash_left_is_sent_while_there_is_always_something_newer(service, monkeypatch):
     monkeypatch.setattr(relay, "BATCH", 1)
-    publish_many = service.publisher.publish_many
-
-    async def slowly(messages: Any) -> Any:
-        await asyncio.sleep(0.02)
-        return await publish_many(messages)
-
-    monkeypatch.setattr(service.publisher, "publish_many", slowly)
     stop = asyncio.Event()
     pages = Executor(service.store, "probe", service.relay.offer)
 
@@ -129,28 +117,6 @@ async def test_what_a_crash_of_another_process_left_is_sent_although_its_documen
         return await service.store.get(SEEN.collection, "left")
 
     await until(written_and_seen)
-
-
-@pytest.mark.usefixtures("clean")
-async def test_a_document_takes_no_more_events_than_it_can_hold_while_the_broker_takes_none(
-    broker, tmp_path, monkeypatch, operator, dead
-):
-    monkeypatch.setattr(work, "MOST_OWED", 10)
-    async with tapped(broker.url("operator")) as tap, running(probe, REPOSITORIES, tmp_path, tap.url) as service:
-        service.publisher._timeout = 0.2
-        tap.freeze(1)  # the publisher's
-        for n in range(30):
-            body = Envelope(id=f"m{n}", source="/x", type=Add.type(), data={"counter": "hot"}).to_json()
-            await operator.publish(Outgoing("", "probe.commands", body, f"m{n}"))
-
-        async def hot() -> Any:
-            return await service.store.get(COUNTERS.collection, "hot") or {"outbox": [], "total": 0}
-
-        found = await until(hot, lambda document: len(document["outbox"]) >= 10)
-        assert (found["total"], len(found["outbox"])) == (5, 10)
-        tap.thaw()
-        await until(hot, lambda document: document["total"] == 30)
-        assert await dead.all() == []
 
 
 async def test_a_queue_that_is_full_keeps_no_event_from_other_queues(service, client, broker):
