@@ -176,8 +176,7 @@ class Relay:
         if len(found) == SWEEP:
             self._behind[collection.name] = {name: found[-1][name] for name in ("_id", PENDING)}
         if behind is None:
-            times = [e["time"] for d in found for e in d.get("outbox", ()) if "time" in e]
-            self._oldest[collection.name] = min(map(datetime.fromisoformat, times), default=None)
+            self._oldest[collection.name] = found[0][PENDING] if found else None
         return found
 
     async def _owed(self, collection: Collection, document: Document) -> Pending | None:

@@ -73,7 +73,6 @@ class Work:
         self.context = context
         self.inbox_id = inbox_id or message.id
         self.pending: list[Pending] = []
-        self._since: dict[tuple[str, str], datetime] = {}
         self._staged: _Staged | None = None
 
     def new_id(self, *parts: object) -> str:
@@ -87,7 +86,7 @@ class Work:
             return None
         await write_beside(self.store, document.get("beside", ()))
         self._ends_if_applied(document)
-        return self._loaded(repository, document)
+        return repository.to_aggregate(document)
 
     async def find[A: Aggregate](
         self,
@@ -101,7 +100,7 @@ class Work:
         """Aggregates that fit, in order; `after` is the last of the page before. See `Store.find`."""
         last = {"_id": after.id, **after.model_dump(mode="python", exclude={"id"})} if after else None
         found = await self.store.find(repository.collection, where, order=order, after=last, limit=limit)
-        return [self._loaded(repository, document) for document in found]
+        return [repository.to_aggregate(document) for document in found]
 
     async def put[A: Aggregate](self, repository: Repository[A], *writes: A | tuple[A, Sequence[Event]]) -> list[bool]:
         """Write at once, keyed: an aggregate is inserted, or replaced where the stored version is lower than its own.
@@ -113,8 +112,7 @@ class Work:
         for write in writes:
             aggregate, events = write if isinstance(write, tuple) else (write, ())
             outbox = self._envelopes(events, {aggregate.id: aggregate.version}, aggregate.version)
-            fields = repository.to_fields(aggregate, aggregate.version)
-            fields |= self._pending_since(repository, aggregate.id) if outbox else {}
+            fields = repository.to_fields(aggregate, aggregate.version) | ({PENDING: self.now} if outbox else {})
             puts.append(Put(aggregate.id, fields, {"outbox": outbox}))
             pendings.append(Pending(repository.name, aggregate.id, outbox))
         done = await self.store.put(repository.collection, puts) if puts else []
@@ -163,8 +161,7 @@ class Work:
 
     async def _write(self, staged: _Staged, entry: Document) -> None:
         aggregate, collection = staged.aggregate, staged.repository.collection
-        fields = staged.repository.to_fields(aggregate, aggregate.version + 1)
-        fields |= self._pending_since(staged.repository, aggregate.id)
+        fields = staged.repository.to_fields(aggregate, aggregate.version + 1) | {PENDING: self.now}
         push = {"outbox": staged.outbox, "applied": [entry], "beside": staged.beside}
         try:
             if aggregate.version == 0:
@@ -174,17 +171,6 @@ class Work:
         except Duplicate as taken:
             self._ends_if_applied(await self.store.get(collection, aggregate.id) or {})
             raise Stale(str(taken)) from taken
-
-    def _loaded[A: Aggregate](self, repository: Repository[A], document: Document) -> A:
-        if PENDING in document:
-            self._since[repository.name, document["_id"]] = document[PENDING]
-        return repository.to_aggregate(document)
-
-    def _pending_since(self, repository: Repository[Any], id: str) -> Document:
-        """Since when the document owes something. One that owed before stays as old as it is: else a document that is
-        written again and again would never look old to the sweep, and what a crash left in it would never go out.
-        """
-        return {PENDING: min(self.now, self._since.get((repository.name, id), self.now))}
 
     def _ends_if_applied(self, document: Document) -> None:
         for entry in document.get("applied", ()):

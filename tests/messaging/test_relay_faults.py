@@ -102,23 +102,6 @@ async def test_what_a_crash_left_is_sent_while_there_is_always_something_newer(s
     await loading
 
 
-async def test_what_a_crash_of_another_process_left_is_sent_although_its_document_is_written_all_the_time(
-    service, client
-):
-    await client.send(Add(counter="hot"))
-    document = await service.store.get(COUNTERS.collection, "hot")
-    fields = {"version": document["version"] + 1, PENDING: datetime.now(UTC)}
-    await service.store.save(
-        COUNTERS.collection, "hot", fields, version=document["version"], push={"outbox": [event("left")]}
-    )
-
-    async def written_and_seen() -> Any:
-        await client.send(Add(counter="hot"))
-        return await service.store.get(SEEN.collection, "left")
-
-    await until(written_and_seen)
-
-
 async def test_a_queue_that_is_full_keeps_no_event_from_other_queues(service, client, broker):
     connection = await aio_pika.connect(broker.url("operator"))
     channel = await connection.channel()
