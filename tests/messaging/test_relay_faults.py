@@ -1,6 +1,5 @@
 """What the relay cannot send must not keep what it can."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,11 +9,9 @@ import aio_pika
 
 from shared.contracts.base import Envelope
 from shared.messaging import relay
-from shared.messaging.executor import Executor
 from shared.store.connect import connect
 from shared.store.port import PENDING, Store
 from shared.store.work import INBOX
-from tests.messaging import probe
 from tests.messaging.probe import COUNTERS, SEEN, Add, Added
 from tests.support.running import until
 
@@ -76,30 +73,6 @@ async def test_more_than_a_sweep_of_what_cannot_be_sent_hides_nothing_behind_it(
         await left(store, "sound", 60, outbox=[event("sound")])
     async with start() as service:
         await seen(service, "sound")
-
-
-async def test_what_a_crash_left_is_sent_while_there_is_always_something_newer(service, monkeypatch):
-    monkeypatch.setattr(relay, "BATCH", 1)
-    stop = asyncio.Event()
-    pages = Executor(service.store, "probe", service.relay.offer)
-
-    async def load() -> None:
-        number = 0
-        while not stop.is_set():
-            if len(service.relay._waiting) < 100:
-                number += 1
-                await pages.execute(Add(counter=f"busy-{number % 50}"), probe.add, id=f"busy-{number}", source="/page")
-            await asyncio.sleep(0)
-
-    async def waiting() -> int:
-        return len(service.relay._waiting)
-
-    loading = asyncio.create_task(load())
-    await until(waiting, lambda n: n > 50)
-    await left(service.store, "left", outbox=[event("left")])  # by another process, say
-    await seen(service, "left")
-    stop.set()
-    await loading
 
 
 async def test_a_queue_that_is_full_keeps_no_event_from_other_queues(service, client, broker):
