@@ -17,6 +17,7 @@ MALFORMED = "amq.rabbitmq.reply-to.g1h2AA5yZXBseUA0NDg4ODQ3NQAAA0sAAAAAY9nwAg==.
 def send(url: str, reply_to: str, commands: dict[str, Command]) -> None:
     connection = pika.BlockingConnection(pika.URLParameters(url))
     channel = connection.channel()
+    channel.confirm_delivery()  # a quorum queue in trouble drops what nobody wants confirmed
     for name, command in commands.items():
         body = Envelope(id=name, source="/x", type=command.type(), data=command.model_dump()).to_json()
         properties = pika.BasicProperties(user_id="integrator", reply_to=reply_to)
@@ -33,7 +34,7 @@ async def done(service, count: int = 40) -> None:
     async def number() -> int:
         return len([1 async for d in service.store.everything(COUNTERS.collection) if d["_id"].startswith("hostile")])
 
-    await until(number, lambda n: n == count)
+    await until(number, lambda n: n == count, patience=80)
 
 
 async def test_a_reply_that_the_broker_breaks_the_connection_for_harms_nobody_else(service, broker, client, dead):
