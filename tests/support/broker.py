@@ -7,6 +7,8 @@ embedded node, in a directory of its own.
 import asyncio
 import json
 import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +20,14 @@ from deploy.local.home import Home
 from deploy.local.plan import discover
 from deploy.local.probe import probe
 from deploy.local.process import wait_until
+from deploy.local.rabbitmq import NODE
 from deploy.local.system import System
 from deploy.rabbitmq.definitions import definitions
 from tests.support.containers import IMAGE, no_containers
 
 SAVED = slice(8, 12)
+CONTROL = ("/usr/lib/rabbitmq/bin/rabbitmqctl", "rabbitmqctl")
+"""Debian's on the PATH insists on the rabbitmq user."""
 
 
 class Broker(Protocol):
@@ -36,6 +41,9 @@ class Broker(Protocol):
 
     def start(self) -> None:
         """Returns when it takes connections. Nothing happens where it runs."""
+
+    def control(self, *words: str) -> str:
+        """`rabbitmqctl <words>`; what it said."""
 
 
 class GivenBroker:
@@ -53,6 +61,9 @@ class GivenBroker:
     def start(self) -> None:
         """It runs."""
 
+    def control(self, *words: str) -> str:  # noqa: ARG002 - nothing is controlled
+        pytest.skip("the broker is given by TEST_AMQP_URL: it is not ours to control")
+
 
 class EmbeddedBroker:
     """The node of deploy/local, under its supervisor, without services."""
@@ -60,6 +71,7 @@ class EmbeddedBroker:
     def __init__(self, folder: Path) -> None:
         no_mail_sink = {"NOTIFICATIONS_SMTP_URL": "smtp://127.0.0.1:1", "RUMMELIG_AMQP_URL": ""}
         self._system = System(Home(folder), services=[], environment=no_mail_sink)
+        self._folder = folder
         self._names = folder / "rabbitmq" / "data"
 
     def url(self, user: str) -> str:
@@ -75,6 +87,21 @@ class EmbeddedBroker:
         else:
             self._system.start()
         self._system.wait_ready()
+
+    def control(self, *words: str) -> str:
+        epmd = Home(self._folder).ports(["rabbitmq-epmd"], must_be_free=False)["rabbitmq-epmd"]
+        program = next(path for path in CONTROL if shutil.which(path))
+        environment = {
+            "HOME": str(self._folder / "rabbitmq"),
+            "PATH": os.environ["PATH"],
+            "LC_ALL": "C.UTF-8",
+            "ERL_EPMD_PORT": str(epmd),
+            "RABBITMQ_CONF_ENV_FILE": os.devnull,
+        }
+        command = [program, "--quiet", "--node", NODE, *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr or done.stdout
+        return done.stdout
 
     def stop(self) -> None:
         self._system.stop()
@@ -116,6 +143,12 @@ class ContainerBroker:
             self._container.start()
             self._created = True
         assert wait_until(lambda: not _asked(self.url("operator")), 90, 0.2), "RabbitMQ does not start in its container"
+
+    def control(self, *words: str) -> str:
+        user = ["setpriv", "--reuid=rabbitmq", "--clear-groups", "env", "HOME=/var/lib/rabbitmq"]
+        code, output = self._container.exec([*user, "rabbitmqctl", "--quiet", *words])
+        assert code == 0, output
+        return str(output.decode())
 
     def stop(self) -> None:
         self._container.stop()

@@ -24,7 +24,7 @@ class Tap:
         self._ends: set[asyncio.StreamWriter] = set()
 
     def freeze(self, *connections: int) -> None:
-        """Nothing passes on these (on all) any more, and nobody is told."""
+        """Nothing passes on these (on all) any more, and nobody is told: not even that the other end has hung up."""
         for number in connections or range(1, self.taken + 1):
             self._open[number].clear()
 
@@ -32,6 +32,16 @@ class Tap:
         """What waited goes on."""
         for each in self._open.values():
             each.set()
+
+    def unplug(self) -> None:
+        """As when a cable is pulled: nothing passes, and new connections are not answered."""
+        self.freeze()
+        self.answered = self.taken
+
+    def plug(self) -> None:
+        """The network is back, also for new connections."""
+        self.answered = 1_000_000
+        self.thaw()
 
     def cut(self) -> None:
         """Break all connections."""
@@ -60,6 +70,7 @@ class Tap:
                 await self._open[number].wait()
                 writer.write(data)
                 await writer.drain()
+            await self._open[number].wait()
 
 
 def _opened() -> asyncio.Event:
