@@ -5,6 +5,7 @@ millisecond, given back aware) and bytes; integers fit 64 bits; tuples come back
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,7 +15,9 @@ from shared.store.errors import Unavailable, Undeclared
 Document = dict[str, Any]
 
 PENDING = "pending_since"
-"""When a document got something to relay: set by writes that push, unset by the trim that empties the lists."""
+"""Since when a document has something to relay: writes that push give their time, of which the earliest stays until the
+trim that empties the lists. So a document that is written all the time looks as old as what was left in it.
+"""
 
 PENDING_LISTS = ("outbox", "applied", "beside")
 """The reserved arrays of an aggregate's document; each element is a dict with an `id`."""
@@ -97,6 +100,22 @@ class Trim:
     pull: Mapping[str, Sequence[str]]
 
 
+class Snapshot(Protocol):
+    """What stood in a store at one moment, whatever is written meanwhile; `single_moment` is False where the server
+    cannot give that (a MongoDB without replica set): then it is what stands there while it is read.
+    """
+
+    @property
+    def single_moment(self) -> bool:
+        """Whether all that is read is of one moment."""
+
+    def everything(self, collection: Collection) -> AsyncIterator[Document]:
+        """All documents by `_id`."""
+
+    def files(self) -> AsyncIterator[tuple[str, bytes, Document]]:
+        """All files by name, with content and metadata."""
+
+
 class Store(Protocol):
     """A service's own store. Every method raises Unavailable when it cannot be reached.
 
@@ -149,12 +168,15 @@ class Store(Protocol):
     ) -> None:
         """Set the fields and append to the arrays in one write, if the stored version is `version`.
 
-        `fields` carries the new version. Stale where the document is missing or at another version, Duplicate where a
+        `fields` carries the new version; an earlier `pending_since` in the document stays. Stale where the document is missing or at another version, Duplicate where a
         unique key is taken.
         """
 
     async def put(self, collection: Collection, puts: Sequence[Put]) -> list[bool]:
-        """Keyed writes in bulk; for each, whether it took effect. A taken unique key counts as no effect."""
+        """Keyed writes in bulk; for each, whether it took effect. A taken unique key counts as no effect.
+
+        An earlier `pending_since` in the document stays, as by `save`.
+        """
 
     async def trim(self, collection: Collection, trims: Sequence[Trim]) -> None:
         """Take elements out of reserved arrays; where all of them are empty then, unset `pending_since`.
@@ -207,7 +229,10 @@ class Store(Protocol):
         """The query plan of `find` as text that names the index used."""
 
     def everything(self, collection: Collection) -> AsyncIterator[Document]:
-        """All documents by `_id`, in pages: for backup, comparison and migration."""
+        """All documents by `_id`, in pages: for comparison and migration."""
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """What stands in the store now: for backup."""
 
 
 def declared(opened: Mapping[str, Collection], collection: Collection) -> Collection:

@@ -6,6 +6,7 @@
 - queries.py: conditions, order and pages as filters
 - bulk.py: many writes in one round trip
 - files.py: files in chunks
+- snapshot.py: all of it as of one moment
 
 Motor is at its end of life: PyMongo's AsyncMongoClient has the same calls, apart from `await` before `aggregate` and
 `close`, so the change stays within this package.

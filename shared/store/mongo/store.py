@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,8 +15,9 @@ from shared.store.errors import BadValue, Stale, Unavailable
 from shared.store.mongo import bulk, driver, indexes, queries
 from shared.store.mongo.driver import CODEC, answers
 from shared.store.mongo.files import Files
+from shared.store.mongo.snapshot import snapshot_of
 from shared.store.order import Order, parse_order
-from shared.store.port import Between, Collection, Document, Put, Trim, Where, declared, serving_index
+from shared.store.port import Between, Collection, Document, Put, Snapshot, Trim, Where, declared, serving_index
 from shared.store.values import (
     clean_change,
     clean_document,
@@ -103,9 +105,7 @@ class MongoStore:
     async def save(
         self, collection: Collection, id: str, fields: Document, *, version: int, push: Mapping[str, Sequence[Document]]
     ) -> None:
-        change: Document = {"$set": clean_fields(id, fields, push)}
-        if tail := clean_push(push):
-            change["$push"] = {name: {"$each": elements} for name, elements in tail.items()}
+        change = bulk.changing(clean_fields(id, fields, push), clean_push(push))
         with answers(collection.name):
             done = await self._target(collection).update_one({"_id": clean_id(id), "version": version}, change)
         if not done.matched_count:
@@ -194,6 +194,9 @@ class MongoStore:
         while page := await self.find(collection, {}, after=page[-1] if page else None, limit=PAGE):
             for document in page:
                 yield document
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        return snapshot_of(self._database)
 
     @property
     def _database(self) -> "AsyncIOMotorDatabase[Document]":

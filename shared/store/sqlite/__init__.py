@@ -6,7 +6,7 @@
 - writing.py: what the writer does to documents; files.py: to files
 - planning.py: how queries become ranges of an index table; reading.py: pages, counts, tallies
 - keys.py: values as bytes that sort as MongoDB sorts them
-- codec.py: documents as JSON text
+- snapshot.py: the file as of one moment
 """
 
 from shared.store.sqlite.store import SqliteStore

@@ -2,8 +2,8 @@
 
 import sqlite3
 
+from shared.store.codec import dumps, loads
 from shared.store.port import Document
-from shared.store.sqlite.codec import dumps, loads
 from shared.store.values import clean_metadata
 
 

@@ -11,8 +11,8 @@ import struct
 from datetime import datetime
 from typing import Any
 
+from shared.store.codec import to_millis
 from shared.store.errors import BadValue
-from shared.store.sqlite.codec import to_millis
 
 EMPTY = b"\x03"  # of an array without elements
 NULL = b"\x05"

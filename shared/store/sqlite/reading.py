@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from shared.store.codec import loads
 from shared.store.errors import BadValue
 from shared.store.order import Order, Position
 from shared.store.port import Between, Document, Has, In
 from shared.store.sqlite import keys
-from shared.store.sqlite.codec import loads
 from shared.store.sqlite.planning import Plan, Range, Span, fits
 
 _IDS_AT_ONCE = 1000

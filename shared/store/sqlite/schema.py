@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from shared.store.codec import loads
 from shared.store.errors import Duplicate
 from shared.store.port import Collection, Document, Index
 from shared.store.sqlite import keys
-from shared.store.sqlite.codec import loads
 
 _BASE = """
 CREATE TABLE IF NOT EXISTS indexes (collection TEXT, fields TEXT, uniq INTEGER, PRIMARY KEY (collection, fields, uniq));

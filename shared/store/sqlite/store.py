@@ -6,16 +6,18 @@ Values are checked in the caller's thread, the file is used in two others.
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from shared.store.codec import dumps
 from shared.store.errors import Unavailable
 from shared.store.order import parse_order
-from shared.store.port import Between, Collection, Document, In, Put, Trim, Where, declared
+from shared.store.port import Between, Collection, Document, In, Put, Snapshot, Trim, Where, declared
 from shared.store.sqlite import files, reading, schema, writing
-from shared.store.sqlite.codec import dumps
 from shared.store.sqlite.planning import Plan, plan_of
 from shared.store.sqlite.schema import Table
+from shared.store.sqlite.snapshot import snapshot_of
 from shared.store.sqlite.worker import Worker
 from shared.store.values import (
     clean_change,
@@ -166,6 +168,9 @@ class SqliteStore:
         while page := await self.find(collection, {}, after=page[-1] if page else None, limit=PAGE):
             for document in page:
                 yield document
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        return snapshot_of(self.path)
 
     def _declared(self, collection: Collection) -> Collection:
         return declared(self._collections, collection)

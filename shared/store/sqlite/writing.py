@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from shared.store.codec import dumps, loads
 from shared.store.errors import BadValue, Duplicate, Stale, StoreError
 from shared.store.port import PENDING, PENDING_LISTS, Document, Put, Trim
 from shared.store.sqlite import reading
-from shared.store.sqlite.codec import dumps, loads
 from shared.store.sqlite.planning import Plan
 from shared.store.sqlite.schema import Table
 from shared.store.values import check_size
@@ -101,6 +101,8 @@ def delete(connection: sqlite3.Connection, plan: Plan, limit: int) -> int:
 def _pushed(old: Document, fields: Document, push: Mapping[str, Sequence[Document]]) -> Document:
     """The document with fields set and elements appended."""
     new = {**old, **fields}
+    if PENDING in fields and PENDING in old:
+        new[PENDING] = min(old[PENDING], fields[PENDING])
     for name, elements in push.items():
         before = old.get(name, [])
         if not isinstance(before, list):
