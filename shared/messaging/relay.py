@@ -50,13 +50,11 @@ class Relay:
         self._collections = collections
         self._metrics = metrics
         self._waiting: deque[Pending] = deque()
-        self._owing: set[tuple[str, str]] = set()
-        """Collection and id of documents that this process could not relay. A document that is written again and again
-        never looks old to the sweep, so they are remembered."""
         self._first = True
         self._behind: dict[str, Document] = {}
         """Collection -> the last document of a full sweep."""
         self._oldest: dict[str, datetime | None] = {}
+        """Collection -> when the oldest that waits there came to wait."""
         self._wake = asyncio.Event()
         self._failures = 0
 
@@ -65,8 +63,6 @@ class Relay:
         for item in pending:
             if len(self._waiting) < WAITING:
                 self._waiting.append(item)
-            else:
-                self._owing.add((item.collection, item.id))
         self._metrics.outbox_waiting.set(len(self._waiting))
         self._wake.set()
 
@@ -121,9 +117,7 @@ class Relay:
             await self._trim(batch, failed)
         except StoreError as error:
             log.warning("relay_trim_failed", error=str(error))
-            self._owing |= {(item.collection, item.id) for item in batch}
             return False
-        self._owing |= {(item.collection, item.id) for item in batch if any(e["id"] in failed for e in item.outbox)}
         # A queue that is full, or an event that cannot be written, is no reason to keep others waiting.
         return not any(isinstance(error, Unconfirmed) and not isinstance(error, Nacked) for error in told)
 
@@ -138,35 +132,30 @@ class Relay:
 
     async def _sweep(self) -> bool:
         """Bring back what is left over; whether there may be more than one sweep takes."""
-        most = 0
         try:
             for collection in self._collections:
-                found = await self._left_over(collection)
-                most = max(most, len(found))
+                await self._left_over(collection)
         except StoreError as error:
             log.warning("relay_sweep_failed", error=str(error))
             return False
         self._first = False
         now = datetime.now(UTC)
         self._metrics.relay_lag.set((now - min(filter(None, self._oldest.values()), default=now)).total_seconds())
-        return most == SWEEP
+        return bool(self._behind)
 
-    async def _left_over(self, collection: Collection) -> list[Document]:
-        """What is older than a sweep, or known to owe, goes back into memory, unless it waits there already.
+    async def _left_over(self, collection: Collection) -> None:
+        """What is older than a sweep goes back into memory, unless it waits there already.
 
         The first sweep takes all: what this process did not write itself, one before it may have left.
         """
-        found = await self._page(collection)
-        owing = [key for name, key in self._owing if name == collection.name][:SWEEP]
-        documents = {d["_id"]: d for d in found} | await self._store.get_many(collection, owing)
-        waiting = {item.id for item in self._waiting if item.collection == collection.name}
-        for key in dict.fromkeys([*documents, *owing]):
-            document = documents.get(key, {})
-            wanted = PENDING in document and (key not in waiting or key in owing)
-            owed = await self._owed(collection, document) if wanted else None
-            self._owing.discard((collection.name, key))
-            self.offer([owed] if owed else [])
-        return found
+        found = await self._page(collection) + await self._ahead(collection)
+        waiting = [item for item in self._waiting if item.collection == collection.name]
+        documents, events = {item.id for item in waiting}, {e["id"] for item in waiting for e in item.outbox}
+        for document in found:
+            left = [e for e in document.get("outbox", ()) if e["id"] not in events]
+            if left or document["_id"] not in documents:
+                owed = await self._owed(collection, document | {"outbox": left})
+                self.offer([owed] if owed else [])
 
     async def _page(self, collection: Collection) -> list[Document]:
         behind = self._behind.pop(collection.name, None)
@@ -176,8 +165,13 @@ class Relay:
         if len(found) == SWEEP:
             self._behind[collection.name] = {name: found[-1][name] for name in ("_id", PENDING)}
         if behind is None:
-            self._oldest[collection.name] = found[0][PENDING] if found else None
+            self._oldest[collection.name] = min(map(_waiting_since, found), default=None)
         return found
+
+    async def _ahead(self, collection: Collection) -> list[Document]:
+        """What a process left whose clock was ahead of ours: it would not look old before we reach its time."""
+        since = datetime.now(UTC) + timedelta(seconds=SWEEP_SECONDS)
+        return await self._store.find(collection, {PENDING: Between(above=since)}, order=PENDING, limit=SWEEP)
 
     async def _owed(self, collection: Collection, document: Document) -> Pending | None:
         """What a document owes, when what can be written to the store is written. None where that fails, which must
@@ -208,3 +202,14 @@ class Relay:
         model = MESSAGES.get(envelope.type)
         key = model.routing_key() if model else envelope.type.split(".", 3)[-1]
         return Outgoing(f"{self._service}.outbox", key, envelope.to_json(), envelope.id)
+
+
+def _waiting_since(document: Document) -> datetime:
+    """Since when the oldest event of a document waits. The document's own mark may be older: it stays while there is
+    always something newer.
+    """
+    times = []
+    for event in document.get("outbox", ()):
+        with contextlib.suppress(ValidationError):
+            times.append(Envelope.model_validate(event).time)
+    return min(times, default=document[PENDING])

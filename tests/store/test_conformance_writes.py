@@ -1,6 +1,6 @@
 """Conditional writes, bulk writes, reserved arrays: the same in every store."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -203,6 +203,21 @@ async def test_what_is_pushed_after_a_trim_is_marked_again(store: Store) -> None
     await store.trim(THINGS, [Trim("a", {"outbox": ["1"]})])
     found = await store.find(THINGS, {PENDING: Between(at_most=NOW)})
     assert [d["outbox"] for d in found] == [[{"id": "2"}]]
+
+
+@pytest.mark.parametrize("minutes", [-1, 1])
+async def test_a_document_that_owes_something_stays_as_old_as_the_oldest_of_it(store: Store, minutes: int) -> None:
+    other = NOW + timedelta(minutes=minutes)
+    await store.insert_many(THINGS, [thing(id, outbox=[{"id": "1"}], **{PENDING: NOW}) for id in ("saved", "put")])
+    await store.save(THINGS, "saved", {"version": 2, PENDING: other}, version=1, push={"outbox": [{"id": "2"}]})
+    await store.put(THINGS, [Put("put", {"version": 2, PENDING: other}, {"outbox": [{"id": "2"}]})])
+    found = [d async for d in store.everything(THINGS)]
+    assert {d["_id"]: (d[PENDING], d["version"], len(d["outbox"])) for d in found} == {
+        "saved": (min(NOW, other), 2, 2),
+        "put": (min(NOW, other), 2, 2),
+    }
+    assert await store.put(THINGS, [Put("new", {"version": 1, PENDING: NOW}, {"outbox": [{"id": "1"}]})]) == [True]
+    assert len(await store.find(THINGS, {PENDING: min(NOW, other)})) == (3 if minutes > 0 else 2)
 
 
 async def test_an_update_sets_and_increments_and_gives_back_what_came_of_it(store: Store) -> None:

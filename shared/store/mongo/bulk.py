@@ -1,6 +1,6 @@
 """Many writes in one round trip."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
@@ -60,10 +60,18 @@ async def trim(target: "AsyncIOMotorCollection[Document]", trims: Sequence[Trim]
             await target.bulk_write(operations, ordered=True)
 
 
+def changing(fields: Document, push: Mapping[str, Sequence[Document]]) -> Document:
+    """The update that sets fields and appends to arrays."""
+    change: Document = {"$set": {name: value for name, value in fields.items() if name != PENDING}}
+    if PENDING in fields:
+        change["$min"] = {PENDING: fields[PENDING]}
+    if push:
+        change["$push"] = {name: {"$each": list(elements)} for name, elements in push.items()}
+    return change
+
+
 def _upsert(put: Put) -> UpdateOne:
-    change: Document = {"$set": put.fields}
-    if put.push:
-        change["$push"] = {name: {"$each": list(elements)} for name, elements in put.push.items()}
+    change = changing(put.fields, put.push)
     return UpdateOne({"_id": put.id, "version": {"$lt": put.fields["version"]}}, change, upsert=True)
 
 
