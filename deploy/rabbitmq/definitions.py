@@ -12,7 +12,7 @@ from typing import Any
 
 from deploy.catalog import Tables, service_tables
 from deploy.rabbitmq.passwords import password_hash
-from shared.messaging.topology import EVENTS_LOG, RETRY_DELAYS, Topology, events_log
+from shared.messaging.topology import EVENTS_LOG, RETRY_DELAYS, Topology, audit_stream, dead_turn, events_log
 from shared.service import topology
 
 FILE = Path(__file__).with_name("definitions.json")
@@ -40,7 +40,10 @@ def definitions(passwords: Mapping[str, str] | None = None) -> dict[str, Any]:
         "users": [_user(name, (passwords or {}).get(name)) for name in users],
         "permissions": [*(_service_permission(t) for t in services), _integrator_permission(), _operator_permission()],
         "exchanges": [_exchange(e.name, e.kind, e.arguments) for t in services for e in t.exchanges()],
-        "queues": [_queue(q.name, q.arguments) for q in (events_log(), *(q for t in services for q in t.queues()))],
+        "queues": [
+            _queue(q.name, q.arguments)
+            for q in (events_log(), audit_stream(), *(q for t in services for q in t.queues()))
+        ],
         # Without the binding of each outbox to the log, which every service makes itself: RabbitMQ 4 does not start
         # again with definitions that bind a stream (rabbitmq-server issue 14772).
         "bindings": [_binding(b) for t in services for b in t.bindings()],
@@ -62,7 +65,7 @@ def _service_permission(t: Topology) -> dict[str, str]:
     It also writes the default exchange, for replies, retries and dead letters; that is why every consumer checks the
     user who sent a message. And it may write to the log, so as to bind its outbox to it.
     """
-    own = dict.fromkeys([*(e.name for e in t.exchanges()), *(q.name for q in t.queues())])
+    own = dict.fromkeys([*(e.name for e in t.exchanges()), *(q.name for q in t.queues()), dead_turn(t.service)])
     tiers = f"{re.escape(t.service)}\\.retry\\.[0-9]+"
     mine = [re.escape(name) for name in own if ".retry." not in name] + [tiers]
     foreign = [re.escape(f"{publisher}.events") for publisher in sorted(t.consumes)]

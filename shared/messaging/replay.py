@@ -3,27 +3,20 @@
 What the consumer handled before it drops by its inbox, so a replay changes nothing that is already right.
 """
 
-import asyncio
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 import structlog
-from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 from pydantic import ValidationError
 
 from shared.contracts.base import Envelope
 from shared.messaging import failing
 from shared.messaging.publisher import Outgoing, Publisher, Unroutable
+from shared.messaging.streams import read_stream
 from shared.messaging.topology import EVENTS_LOG, replay_exchange
 
 log = structlog.get_logger()
-
-STALLED_SECONDS = 60.0
-"""The log brings something within this time, or something is wrong with it."""
-
-PREFETCH = 500
 
 
 async def replay(
@@ -35,7 +28,7 @@ async def replay(
     is left out, and what comes into the log meanwhile. The publisher stays the sender; the broker user must be one that
     the consumer trusts (operator). TimeoutError where the log brings nothing more before its end.
     """
-    async for message in _read(publisher, since):
+    async for message in read_stream(publisher, EVENTS_LOG, since):
         envelope = _envelope(message.body)
         if envelope is None or not _wanted(envelope, since, types):
             continue
@@ -64,29 +57,3 @@ def _envelope(body: bytes) -> Envelope | None:
 def _wanted(envelope: Envelope, since: datetime | None, types: Sequence[str]) -> bool:
     recent = since is None or envelope.time >= since
     return recent and (not types or any(fnmatchcase(envelope.type, pattern) for pattern in types))
-
-
-async def _read(publisher: Publisher, since: datetime | None) -> AsyncIterator[AbstractIncomingMessage]:
-    """All that is in the log now. Its end is known by a mark of our own: on a busy system there is never silence."""
-    mark = str(uuid.uuid4())
-    await publisher.publish(Outgoing("", EVENTS_LOG, b"", mark, content_type="text/plain"))
-    channel = await (await publisher.connection()).channel()
-    try:
-        await channel.set_qos(prefetch_count=PREFETCH)  # a stream is not read without
-        queue = await channel.declare_queue(EVENTS_LOG, passive=True)
-        async for message in _until(mark, queue, since or "first"):
-            yield message
-    finally:
-        await channel.close()
-
-
-async def _until(mark: str, queue: AbstractQueue, offset: datetime | str) -> AsyncIterator[AbstractIncomingMessage]:
-    arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
-    await queue.consume(arrived.put, arguments={"x-stream-offset": offset})
-    while True:
-        async with asyncio.timeout(STALLED_SECONDS):
-            message = await arrived.get()
-        if message.message_id == mark:
-            return
-        yield message
-        await message.ack()

@@ -8,6 +8,7 @@ outbox ─► <s>.outbox ─┬─► stream events.log
 replay ─► <s>.replay ─► the queues <s>.from.<publisher>, as they are bound
 failing ─► <s>.retry.<ms> ─(after the delay)─► the queue it came from
 given up ─► queue <s>.dead
+operators ─► stream operator.audit
 """
 
 import re
@@ -17,6 +18,9 @@ from typing import Any
 
 EVENTS_LOG = "events.log"
 LOG_DAYS = 30
+AUDIT = "operator.audit"
+AUDIT_DAYS = 400
+"""A year and some: what was done last year at this time can still be looked up."""
 RETRY_DELAYS = (1.0, 5.0, 30.0, 300.0, 1800.0)
 """Seconds between the tries of a message whose handler fails."""
 
@@ -140,12 +144,12 @@ class Topology:
         return Binding(f"{self.service}.outbox", EVENTS_LOG)
 
 
-_INNER = re.compile(r"[^.]+\.(commands|dead|unrouted|from\.[^.]+|retry\.\d+)")
+_INNER = re.compile(r"[^.]+\.(commands|dead|dead\.turn|unrouted|from\.[^.]+|retry\.\d+)")
 
 
 def is_inner(queue: str) -> bool:
-    """Whether a queue has the name of a service's own, or of the log: nobody has replies sent there."""
-    return queue == EVENTS_LOG or _INNER.fullmatch(queue) is not None
+    """Whether a queue has the name of a service's own, of the log or of the audit: nobody has replies sent there."""
+    return queue in (EVENTS_LOG, AUDIT) or _INNER.fullmatch(queue) is not None
 
 
 def events_log() -> Queue:
@@ -156,9 +160,22 @@ def events_log() -> Queue:
     )
 
 
+def audit_stream() -> Queue:
+    """The stream of what operators did. No service reads it, and no binding leads to it."""
+    return Queue(
+        AUDIT,
+        {"x-queue-type": "stream", "x-max-age": f"{AUDIT_DAYS}D", "x-stream-max-segment-size-bytes": 5_000_000},
+    )
+
+
 def dead_queue(service: str) -> str:
     """The queue of a service's dead letters."""
     return f"{service}.dead"
+
+
+def dead_turn(service: str) -> str:
+    """The exclusive queue that whoever works on the dead letters holds meanwhile, so that one waits for the other."""
+    return f"{service}.dead.turn"
 
 
 def replay_exchange(service: str) -> str:
