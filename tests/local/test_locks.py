@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / "deploy" / "security" / "tools.lock"
 LOCKS = sorted((ROOT / "deploy" / "locks").glob("*.lock"))
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
 
@@ -27,7 +28,7 @@ def test_a_service_lock_is_part_of_the_whole(path: Path) -> None:
     assert {name: whole.get(name) for name in part} == part
 
 
-@pytest.mark.parametrize("path", [ROOT / "requirements.lock", *LOCKS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [ROOT / "requirements.lock", TOOLS, *LOCKS], ids=lambda path: path.stem)
 def test_a_lock_says_what_and_not_where_from(path: Path) -> None:
     text = path.read_text()
     assert all(hashes for hashes in locked(path).values())
@@ -35,5 +36,7 @@ def test_a_lock_says_what_and_not_where_from(path: Path) -> None:
 
 
 def test_every_requirement_is_locked() -> None:
-    wanted = {re.split(r"[\[>=<]", need)[0] for needs in GROUPS.values() for need in needs if isinstance(need, str)}
-    assert wanted <= {name.split("==")[0] for name in locked(ROOT / "requirements.lock")}
+    for lock, chosen in ((TOOLS, {"security"}), (ROOT / "requirements.lock", GROUPS.keys() - {"security"})):
+        needs = [need for name in chosen for need in GROUPS[name] if isinstance(need, str)]
+        wanted = {re.split(r"[\[>=<]", need)[0] for need in needs}
+        assert wanted <= {name.split("==")[0] for name in locked(lock)}
