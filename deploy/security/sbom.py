@@ -1,5 +1,6 @@
-"""Writes what each image holds as CycloneDX 1.6 JSON: `python -m deploy.security.sbom [folder]` (default: .rummelig-sbom/), a file an image.
+"""Writes what each image holds, a file an image, as CycloneDX 1.6 JSON: `python -m deploy.security.sbom [folder]`.
 
+The folder is .rummelig-sbom where none is given.
 It is made from deploy/locks/<service>.lock, which is what deploy/Dockerfile installs, hashes included. What the base
 image brings is told by the base image's own SBOM. Exit code 3: the tool cannot be installed from here.
 """

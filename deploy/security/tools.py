@@ -1,4 +1,4 @@
-"""The tools that sbom and audit use, in an environment of their own: what looks must not be part of what is looked at."""
+"""The tools that sbom and audit use, in an environment of their own: they are no part of what they look at."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ class NoTools(Exception):
 
 
 def program(name: str, folder: Path = ROOT / ".rummelig-security") -> Path:
-    """The path of a tool, installed by the hashes in tools.lock on first use. NoTools where no package index answers."""
+    """The path of a tool, installed by the hashes in tools.lock on first use. NoTools where that cannot be."""
     stamp, wanted = folder / "installed.lock", LOCK.read_text(encoding="utf-8")
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         venv.create(folder, with_pip=True, clear=True)

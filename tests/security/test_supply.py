@@ -59,7 +59,7 @@ def test_the_sbom_of_an_image_names_every_package_of_its_lock(tools: Path, tmp_p
 
 @pytest.mark.faults
 def test_an_audit_that_reaches_nobody_says_so(tools: Path):
-    nowhere = {name: "http://127.0.0.1:9" for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")}
+    nowhere = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")
     asked = run("audit", **nowhere, NO_PROXY="", no_proxy="")
     assert asked.returncode == 3, asked.stdout + asked.stderr
     assert "NOT CHECKED" in asked.stderr
