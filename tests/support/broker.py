@@ -154,6 +154,11 @@ class ContainerBroker:
         self._container.stop()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A connection of aio-pika that never came about closes itself when it is forgotten, and finds no loop for that."""
+    config.addinivalue_line("filterwarnings", "ignore:coroutine 'Connection.close' was never awaited:RuntimeWarning")
+
+
 def _saved(names: bytes) -> bool:
     """Whether RabbitMQ has written down the queues that there are: dets(3) says so at the head of the file.
 
