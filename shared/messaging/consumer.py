@@ -30,13 +30,15 @@ from shared.messaging.replying import Replies
 from shared.messaging.topology import Topology
 from shared.observability import tracing
 from shared.observability.metrics import Metrics
-from shared.store.errors import StoreError, Unavailable
+from shared.store.errors import Backlog, StoreError, Unavailable
 
 log = structlog.get_logger()
 
 GIVE_BACK_SECONDS = 1.0
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between looks at a store that is away, or a broker that does not confirm."""
+BACKLOG_LOOKS = 3
+"""Looks at a document that owes too much before its message waits elsewhere: a burst is over by then."""
 
 
 class Consumer:
@@ -115,6 +117,8 @@ class Consumer:
             return await self._refuse(delivery, envelope, refusal, route)
         except Unconfirmed:
             raise
+        except Backlog as backlog:
+            return await self._postpone(delivery, envelope, route, backlog)
         except (Exception, asyncio.CancelledError) as error:  # whatever a handler raises, the message must not be lost
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
@@ -123,10 +127,12 @@ class Consumer:
             self._metrics.handled(route.model.type(), time.perf_counter() - started)
         if outcome.duplicate:
             self._metrics.duplicate(delivery.queue)
-        if outcome.reply.problem and not delivery.reply_to:
+        if outcome.reply.problem and not delivery.reply_to and not outcome.skipped:
             await self._bury(delivery, envelope, route, Failure("refused", outcome.reply.problem.detail))
             return "dead"
         await self._reply(delivery, envelope, outcome.reply)
+        if outcome.skipped:
+            return "skipped"
         return "duplicate" if outcome.duplicate else "refused" if outcome.reply.problem else "done"
 
     async def _with_store(self, delivery: Delivery, envelope: Envelope, route: Route) -> Any:
@@ -144,6 +150,8 @@ class Consumer:
                     remember_refusal=bool(delivery.reply_to),
                 )
             except Unavailable as error:
+                if isinstance(error, Backlog) and look >= BACKLOG_LOOKS:
+                    raise
                 log.warning("store_away", error=str(error))
                 await self._store_is_back(look)
         raise Unavailable("the store never came back")
@@ -180,6 +188,15 @@ class Consumer:
         log.error("dead_letter", reason=failure.reason, error=failure.detail, where=failure.trace)
         self._metrics.dead_lettered(delivery.queue, failure.reason)
         return "dead"
+
+    async def _postpone(self, delivery: Delivery, envelope: Envelope, route: Route, backlog: Backlog) -> str:
+        """Out of the way of messages for other aggregates until the document has room again."""
+        failure = Failure.of(backlog).named(route.handler_name, envelope.type, envelope.traceparent)
+        if not await self._failing.postpone(delivery, failure):
+            raise Unconfirmed(str(backlog)) from backlog  # held, for want of another place
+        log.warning("postponed", queue=delivery.queue, message_id=envelope.id, error=str(backlog))
+        self._metrics.retried(delivery.queue, envelope.type)
+        return "postponed"
 
     async def _bury(self, delivery: Delivery, envelope: Envelope | None, route: Route | None, failure: Failure) -> None:
         handler = route.handler_name if route else ""

@@ -105,6 +105,14 @@ class Failing:
         await self._publisher.publish(self._copy(delivery, failure, tier, delivery.queue))
         return tier
 
+    async def postpone(self, delivery: Delivery, failure: Failure) -> bool:
+        """To a retry tier without counting a try: it is not the message's fault. False where there is no tier."""
+        tier = self._topology.retry(2) or self._topology.retry(1)
+        if tier is not None:
+            untried = replace(delivery, tries=delivery.tries - 1)
+            await self._publisher.publish(self._copy(untried, failure, tier, delivery.queue))
+        return tier is not None
+
     async def bury(self, delivery: Delivery, failure: Failure) -> None:
         """To the dead letters. Who waits for a reply gets it when it is replayed."""
         await self._publisher.publish(self._copy(delivery, failure, "", self._topology.dead))

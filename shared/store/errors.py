@@ -2,6 +2,8 @@
 
 StoreError
 ├── Unavailable   it cannot be reached or is locked: wait and do it again; no fault of the message
+│   ├── Backlog   one document of it owes too many events: it takes no more until the broker took some
+│   └── Newer     a document that only a newer version of the service reads: one of those will do it
 ├── Duplicate     a unique key or an id is taken
 ├── Stale         the document is not, or no longer, at the expected version: load and decide again
 ├── BadValue      a value that cannot be kept (naive datetime, integer beyond 64 bits, lone surrogate, …)
@@ -15,6 +17,17 @@ class StoreError(Exception):
 
 class Unavailable(StoreError):
     """The store cannot be reached, or is locked or full."""
+
+
+class Newer(Unavailable):
+    """A newer version of the service wrote the document in a format that this one does not know.
+
+    As if the store was away: the message waits until a new process takes it, and no try is burnt.
+    """
+
+
+class Backlog(Unavailable):
+    """A document owes as many events as it may: nothing is added to it until some of them are sent."""
 
 
 class Duplicate(StoreError):

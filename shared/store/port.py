@@ -19,6 +19,9 @@ PENDING = "pending_since"
 trim that empties the lists. So a document that is written all the time looks as old as what was left in it.
 """
 
+FORMAT = "format"
+"""The format of an aggregate's document (see `Repository`); 1 where it is missing."""
+
 PENDING_LISTS = ("outbox", "applied", "beside")
 """The reserved arrays of an aggregate's document; each element is a dict with an `id`."""
 
@@ -168,8 +171,8 @@ class Store(Protocol):
     ) -> None:
         """Set the fields and append to the arrays in one write, if the stored version is `version`.
 
-        `fields` carries the new version; an earlier `pending_since` in the document stays. Stale where the document is missing or at another version, Duplicate where a
-        unique key is taken.
+        `fields` carries the new version; an earlier `pending_since` in the document stays. Stale where the
+        document is missing or at another version, Duplicate where a unique key is taken.
         """
 
     async def put(self, collection: Collection, puts: Sequence[Put]) -> list[bool]:

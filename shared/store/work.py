@@ -5,19 +5,39 @@ document and are written by one conditional write (DESIGN §5). What is done aft
 the document alone: by this process, by the next message of the same aggregate, or by the sweep after a crash.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.contracts.aggregate import Aggregate
 from shared.contracts.base import Envelope, Event, derived_id
-from shared.store.errors import Duplicate, Stale
-from shared.store.port import PENDING, Collection, Document, Index, Put, Store, Where
+from shared.store.errors import Backlog, BadValue, Duplicate, Stale
+from shared.store.port import PENDING, PENDING_LISTS, Collection, Document, Index, Put, Store, Where
 from shared.store.repository import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.persons.erased import ErasedList
 
 INBOX = Collection("inbox", indexes=(Index(("at",)),))
 """Messages that were handled: `_id` is queue and message id; holds the reply, the digest of the message and when."""
+
+ERASED = Collection("erased", indexes=(Index(("at",)),))
+"""Persons who were erased, by keyed id, and when (shared.persons.erased)."""
+
+OWN_COLLECTIONS = (INBOX, ERASED)
+"""What every service keeps besides its aggregates."""
+
+
+MOST_OWED = 1000
+"""Events that a document may owe while another message adds to it: each write costs its length, and MongoDB takes none
+of more than 16 MiB. A healthy relay keeps them far below.
+"""
+MOST_OWED_BYTES = 4 << 20
+"""A document too large to be written waits for its relay if so much of it is owed; else the message is at fault."""
 
 
 class Applied(Exception):
@@ -74,6 +94,19 @@ class Work:
         self.inbox_id = inbox_id or message.id
         self.pending: list[Pending] = []
         self._staged: _Staged | None = None
+        self._owed: dict[tuple[str, str], int] = {}
+        """Collection and id -> events that the document owed when it was loaded."""
+
+    @property
+    def erased(self) -> "ErasedList":
+        """Who was erased."""
+        assert self._erased is not None, "given to handlers"  # noqa: S101
+        return self._erased
+
+    async def act(self, id: str, step: "Callable[[Work], Any]", **how: Any) -> None:
+        """Do a step as a unit of work of its own (see `Executor.act`); a message may need many of them."""
+        assert self._act is not None, "given to handlers"  # noqa: S101
+        await self._act(id, step, **how)
 
     def new_id(self, *parts: object) -> str:
         """An id that is the same when the same message is handled again; parts tell several apart."""
@@ -86,7 +119,7 @@ class Work:
             return None
         await write_beside(self.store, document.get("beside", ()))
         self._ends_if_applied(document)
-        return repository.to_aggregate(document)
+        return self._loaded(repository, document)
 
     async def find[A: Aggregate](
         self,
@@ -100,7 +133,7 @@ class Work:
         """Aggregates that fit, in order; `after` is the last of the page before. See `Store.find`."""
         last = {"_id": after.id, **after.model_dump(mode="python", exclude={"id"})} if after else None
         found = await self.store.find(repository.collection, where, order=order, after=last, limit=limit)
-        return [repository.to_aggregate(document) for document in found]
+        return [self._loaded(repository, document) for document in found]
 
     async def put[A: Aggregate](self, repository: Repository[A], *writes: A | tuple[A, Sequence[Event]]) -> list[bool]:
         """Write at once, keyed: an aggregate is inserted, or replaced where the stored version is lower than its own.
@@ -129,7 +162,8 @@ class Work:
     ) -> None:
         """Stage the one conditional write: the aggregate (as loaded, version unchanged; 0 when new), its events, and
         documents beside it that follow from it. It happens after the handler returned; if somebody else was faster the
-        handler runs again from the start. A conflict of ids or unique keys counts as that too.
+        handler runs again from the start. A conflict of ids or unique keys counts as that too. A document that owes
+        too much is not written: Backlog.
         """
         if self._staged is not None:
             raise RuntimeError("a message saves one aggregate; write others with put, or beside it")
@@ -161,6 +195,9 @@ class Work:
 
     async def _write(self, staged: _Staged, entry: Document) -> None:
         aggregate, collection = staged.aggregate, staged.repository.collection
+        # It owed at most as much when it is written: whoever adds to it meanwhile makes this write stale.
+        if self._owed.get((collection.name, aggregate.id), 0) >= MOST_OWED:
+            raise Backlog(f"{collection.name}: {aggregate.id!r} waits to have its events sent")
         fields = staged.repository.to_fields(aggregate, aggregate.version + 1) | {PENDING: self.now}
         push = {"outbox": staged.outbox, "applied": [entry], "beside": staged.beside}
         try:
@@ -171,6 +208,19 @@ class Work:
         except Duplicate as taken:
             self._ends_if_applied(await self.store.get(collection, aggregate.id) or {})
             raise Stale(str(taken)) from taken
+        except BadValue as bad:
+            await self._ends_if_owed(collection, aggregate.id, bad)
+            raise
+
+    def _loaded[A: Aggregate](self, repository: Repository[A], document: Document) -> A:
+        self._owed[repository.name, document["_id"]] = len(document.get("outbox", ()))
+        return repository.to_aggregate(document)
+
+    async def _ends_if_owed(self, collection: Collection, id: str, bad: BadValue) -> None:
+        document = await self.store.get(collection, id) or {}
+        owed = json.dumps([document.get(name) for name in PENDING_LISTS], default=str)
+        if len(owed) > MOST_OWED_BYTES:
+            raise Backlog(f"{collection.name}: {id!r} has no room until its events are sent") from bad
 
     def _ends_if_applied(self, document: Document) -> None:
         for entry in document.get("applied", ()):

@@ -38,11 +38,15 @@ async def running(
     retry_delays: tuple[float, ...] = (0.05, 0.1),
     ready: bool = True,
     prefetch: int = 50,
+    store_url: str = "",
 ) -> AsyncIterator[Service]:
-    """Start a service from its tables, wait until it is ready, stop it gracefully at the end."""
+    """Start a service from its tables, wait until it is ready, stop it gracefully at the end.
+
+    Its store is a SQLite file in the folder where nothing else is said.
+    """
     settings = ServiceSettings(
         amqp_url=amqp_url,
-        store_url=f"sqlite:///{folder / name}.db",
+        store_url=store_url or f"sqlite:///{folder / name}.db",
         retry_delays=retry_delays,
         prefetch=prefetch,
         shutdown_seconds=5,
