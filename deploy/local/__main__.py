@@ -39,6 +39,18 @@ def _demo(arguments: list[str]) -> int:
     return demo.main(arguments)
 
 
+def _backup(arguments: list[str]) -> int:
+    from deploy.local.keeping import backup
+
+    return backup(arguments)
+
+
+def _restore(arguments: list[str]) -> int:
+    from deploy.local.keeping import restore
+
+    return restore(arguments)
+
+
 def _test(arguments: list[str]) -> int:
     from deploy.local.commands import test
 
@@ -57,10 +69,12 @@ COMMANDS: dict[str, tuple[Run, str]] = {
     "down": (_down, "ends what `up --detach` started; data stay"),
     "status": (_status, "what runs, what is ready and why not [--json]"),
     "mailbox": (_mailbox, "the mails that were sent [list | show <number>]"),
+    "backup": (_backup, "saves every store and the keys in a directory, while the system serves"),
+    "restore": (_restore, "fills the empty stores of a system that is down from a backup"),
     "test": (_test, "runs the tests [pytest arguments; --faults: the long ones too]"),
     "send": (_operate, "sends a command and prints its reply: send <service> <command> [file|-]"),
     "watch": (_operate, "follows events as they happen [pattern]"),
-    "dead": (_operate, "dead letters: list, show, replay, drop"),
+    "dead": (_operate, "dead letters: list, show, edit, replay, drop; audit"),
     "replay": (_operate, "feeds past events to one service: replay --to <service> [--since …] [--type …]"),
     "contracts": (_operate, "a message's schema and an example"),
 }

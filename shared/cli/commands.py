@@ -24,7 +24,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "send": Command("shared.cli.send", "send a command to a service and print its reply"),
     "watch": Command("shared.cli.watch", "print events as they come"),
-    "dead": Command("shared.cli.dead", "list, show, replay or drop the messages that were given up"),
+    "dead": Command("shared.cli.dead", "list, show, edit, replay or drop the messages that were given up"),
     "replay": Command("shared.cli.replay", "feed one service from the log of all events"),
     "contracts": Command("shared.cli.contracts", "list the messages; show the schema and an example of one"),
 }

@@ -26,6 +26,14 @@ UNKNOWN = "unknown"
 """The outcome of an action that was announced and of which no more was heard."""
 
 
+def _who() -> str:
+    try:
+        user = os.environ.get(NAME) or getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = f"uid {os.getuid()}"
+    return f"{user} on {socket.gethostname()}"
+
+
 class Action(BaseModel):
     """One action of an operator on one message. `user` is the broker user; `outcome`: done, failed: …, unknown."""
 
@@ -34,7 +42,7 @@ class Action(BaseModel):
     id: str = Field(default_factory=lambda: str(uuid.uuid4()))
     at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     user: str = ""
-    by: str = Field(default_factory=lambda: _who())
+    by: str = Field(default_factory=_who)
     action: str
     service: str
     message: str
@@ -91,11 +99,3 @@ class Audit:
             async with (await self._publisher.connection()).channel() as channel:
                 await channel.declare_queue(stream.name, durable=True, arguments=dict(stream.arguments))
             await self._publisher.publish(line)
-
-
-def _who() -> str:
-    try:
-        user = os.environ.get(NAME) or getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        user = f"uid {os.getuid()}"
-    return f"{user} on {socket.gethostname()}"

@@ -1,7 +1,8 @@
-"""Dead letters for operators: list, show, replay (mended if need be), drop. Every action is written down before it is done.
+"""Dead letters for operators: list, show, replay (mended if need be), drop.
 
-A dead letter stays in its queue until what was done with it is confirmed: whoever is stopped in the middle leaves it
-there, or has sent a copy with the same id, which has no second effect.
+Every action is written down before it is done (shared.messaging.audit). A dead letter stays in its queue until what was
+done with it is confirmed: whoever is stopped in the middle leaves it there, or has sent a copy with the same id, which
+has no second effect.
 """
 
 import asyncio
@@ -50,10 +51,13 @@ class DeadLetters:
 
     async def all(self) -> list[DeadLetter]:
         """All of them, oldest first; they stay where they are."""
-        return [letter async for letter in self.each()]
+        return sorted([letter async for letter in self.each()], key=lambda letter: letter.last)
 
     async def each(self) -> AsyncIterator[DeadLetter]:
-        """The same one after the other. Nobody else gets at them meanwhile: do not wait for people in between."""
+        """One after the other, in whatever order the broker has them after many were put back at once.
+
+        Nobody else gets at them meanwhile: do not wait for people in between.
+        """
         async with self._looking() as found:
             async for _, letter in found:
                 yield letter
@@ -101,7 +105,7 @@ class DeadLetters:
 
 
 class _Hands:
-    """What one look has taken. Only the latest message is kept: a thousand dead letters need no more room than one."""
+    """What one look has taken. Only the latest is kept: a thousand dead letters need no more room than one."""
 
     def __init__(self, queue: AbstractQueue | None, service: str, user: str) -> None:
         self._queue = queue
@@ -117,12 +121,12 @@ class _Hands:
             message = await self._queue.get(fail=False)
             if message is None:
                 return
-            self._count()
+            self._note()
             self._latest = message
             yield message, DeadLetter.of(message, self._service, {self._user})
 
     async def put_back(self) -> None:
-        self._count()
+        self._note()
         if self._queue is None or self._queue.channel.is_closed:
             return  # the broker has put all back by itself
         channel = self._queue.channel
@@ -131,7 +135,7 @@ class _Hands:
         await _until_ready(self._queue, self._left)
         await channel.close()
 
-    def _count(self) -> None:
+    def _note(self) -> None:
         if self._latest is not None and not self._latest.processed:
             self._left += 1
         self._latest = None

@@ -8,8 +8,9 @@ from shared.messaging.deadletter import DeadLetter, id_in
 from shared.messaging.dispatch import BODY_BYTES, Unknown, Unreadable
 
 
-def check_mended(letter: DeadLetter, body: bytes) -> type[Message]:
-    """The model that the mended body fits. Refused says what is wrong with it, field by field.
+def check_mended(letter: DeadLetter, body: bytes) -> type[Message] | None:
+    """The model that the mended body fits; None where no contract of that service is known here (it came later than
+    this program), so that only the envelope was looked at. Refused says what is wrong, field by field.
 
     It keeps the id: only so what was done already is not done again, should the first copy be sent once more.
     """
@@ -17,15 +18,22 @@ def check_mended(letter: DeadLetter, body: bytes) -> type[Message]:
         raise Unreadable(f"it has {len(body)} bytes; at most {BODY_BYTES} are taken")
     try:
         envelope = Envelope.model_validate_json(body)
+        _same_id(letter, envelope)
         model = MESSAGES.get(envelope.type)
         if model is None:
-            raise Unknown(f"no contract has a message of type {envelope.type!r}")
-        _same_id(letter, envelope)
+            _refuse_if_known_service(envelope.type)
+            return None
         _right_queue(letter, model)
         model.model_validate(envelope.data)
     except ValidationError as error:
         raise Invalid.of(error) from None
     return model
+
+
+def _refuse_if_known_service(type: str) -> None:
+    service = type.removeprefix("dk.rummelig.").partition(".")[0]
+    if any(model.service_name == service for model in MESSAGES.values()) or service == type:
+        raise Unknown(f"no contract has a message of type {type!r}")
 
 
 def _same_id(letter: DeadLetter, envelope: Envelope) -> None:

@@ -67,6 +67,9 @@ class Metrics:
         self.relay_lag = gauge("relay_lag_seconds", "Age of the oldest event that waits to be sent; 0 if none waits")
         self.outbox_waiting = gauge("outbox_waiting", "Events that wait to be sent")
         self.consumers_present = gauge("consumers_present", "Queues that this process consumes from right now")
+        self._dead_waiting = Gauge(
+            "rummelig_dead_letters", "Dead letters that wait for an operator", ("service",), registry=registry
+        )
         self.store_up = gauge("store_up", "1 if the store answers")
         self.broker_up = gauge("broker_up", "1 if the broker is connected")
 
@@ -81,6 +84,10 @@ class Metrics:
     def dead_lettered(self, queue: str, reason: str) -> None:
         """One message goes to the dead letters; `reason` is a word of a small set, no sentence."""
         self._dead.labels(self._queue(queue), self._outcome(reason)).inc()
+
+    def dead_letters(self, service: str, count: int) -> None:
+        """So many dead letters of the service wait for an operator, as the broker counts them."""
+        self._dead_waiting.labels(service).set(count)
 
     def duplicate(self, queue: str) -> None:
         """One message had been handled before."""
