@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 from shared.contracts.base import Command, Event, Message
 from shared.messaging.cancelling import is_cancelled
 from shared.messaging.consumer import Consumer
+from shared.messaging.deadcount import count_dead_letters
 from shared.messaging.declaring import bind_log, declare, subscribe
 from shared.messaging.executor import Executor, Handler
 from shared.messaging.janitor import forget_old
@@ -130,6 +131,7 @@ class Service:
             ("log", self._bind_log),
             ("relay", self._run_relay),
             ("unrouted", partial(return_unrouted, self.publisher, self.name, self.metrics)),
+            ("dead letters", partial(count_dead_letters, self.publisher, self.name, self.metrics)),
             ("janitor", partial(forget_old, self.store)),
             *((getattr(job, "__name__", "job"), partial(job, self)) for job in self._jobs),
         ]
