@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -40,9 +40,24 @@ def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
     return parts.scheme in schemes and bool(parts.hostname)
 
 
+UNVERIFIED = {"no_verify_ssl", "tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames"}
+"""Options by which the drivers would take any certificate for the server's: TLS that protects from nobody."""
+PEM_FILES = {"cafile", "certfile", "keyfile", "tlscafile", "tlscertificatekeyfile"}
+
+
+def check_tls(url: str) -> None:
+    """ValueError where a URL's options switch the look at certificates off, or name a file that is not there."""
+    for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+        if name.lower() in PEM_FILES and not os.access(value, os.R_OK):
+            raise ValueError(f"{name} names no file that can be read")
+        if name.lower() in UNVERIFIED:
+            raise ValueError(f"{name} is not taken; name the CA that signed the server's certificate instead")
+
+
 def _amqp_url(value: SecretStr) -> SecretStr:
     if not _is_url(value.get_secret_value(), ("amqp", "amqps")):
         raise ValueError("must be amqp://user:password@host:port/ (or amqps://)")
+    check_tls(value.get_secret_value())
     return value
 
 
@@ -50,6 +65,7 @@ def _store_url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
     if not re.fullmatch(r"sqlite:///.+|mongodb(\+srv)?://[^/]+/[^/?]+.*", url):
         raise ValueError("must be sqlite:///<file> or mongodb://<host>/<database>")
+    check_tls(url)
     return value
 
 
@@ -99,7 +115,8 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True, hide_input_in_errors=True)
 
     amqp_url: Annotated[SecretStr, AfterValidator(_amqp_url)]
-    """Default: user, password and host of a broker on this machine, named as the service."""
+    """Default: user, password and host of a broker on this machine, named as the service. TLS with amqps://, and
+    `?cafile=` where the CA is none that the system knows; `certfile=`, `keyfile=` where the broker wants to see one."""
     store_url: Annotated[SecretStr, AfterValidator(_store_url)]
     """`sqlite:///<file>` (default: <service>.db in the working directory) or `mongodb://<host>/<database>`."""
     http_host: str = "127.0.0.1"
@@ -120,6 +137,9 @@ class ServiceSettings(BaseSettings):
     trusted_users: Words = ("operator",)
     """Broker users that may send anything, in anybody's name."""
     link_keys: Keys = SecretStr("")
+    address_key: SecretStr = SecretStr("")
+    """Makes ids of addresses that nobody can guess: of persons who were erased, of subscribers. Give it a long random
+    value before the first start and never change it: they are found by it."""
     shutdown_seconds: float = Field(20, gt=0, le=3600)
     """Grace for what is in hand when the service is told to stop."""
     log_format: Literal["json", "console"] = Field(
@@ -177,11 +197,14 @@ class FileForms(PydanticBaseSettingsSource):
 
 def _content(name: str, path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        content = Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingError(name, f"the file cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise SettingError(name, "the file is not UTF-8 text") from None
+    if not content:
+        raise SettingError(name, "the file is empty")  # a secret that was not handed out must not become none
+    return content
 
 
 def variable(settings: type[BaseSettings], field: str) -> str:

@@ -32,7 +32,7 @@ class Context:
 
     links: MailLinks
     mail_domain: str
-    address_key: bytes = b""
+    address_key: bytes = field(default=b"", repr=False)
     bell: Bell = field(default_factory=Bell)
 
     def address_id(self, email: str) -> str:

@@ -12,7 +12,8 @@ STARTTLS: dict[str, StartTls] = {"required": "required", "auto": "auto", "never"
 @dataclass(frozen=True)
 class MailServer:
     """`starttls` auto: encrypted where the server can. A password is sent over an encrypted connection only, unless the
-    server is this machine or `never` is asked for.
+    server is this machine or `never` is asked for. The server's certificate has to be good for `host`; `cafile` names
+    the CA where the system does not know it.
     """
 
     host: str
@@ -21,6 +22,7 @@ class MailServer:
     password: str | None = field(default=None, repr=False)
     tls: bool = False
     starttls: StartTls = "auto"
+    cafile: str | None = None
 
     @property
     def start_tls(self) -> bool | None:
@@ -32,10 +34,10 @@ class MailServer:
 
 
 def parse_mail_server(url: str) -> MailServer:
-    """From `smtp://user:password@host:port?starttls=required`, or `smtps://` for TLS from the start. ValueError."""
+    """From `smtp://user:password@host:port?starttls=required&cafile=…`; `smtps://`: TLS from the start. ValueError."""
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
-    starttls = options.pop("starttls", "auto")
+    starttls, cafile = options.pop("starttls", "auto"), options.pop("cafile", None)
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or options or parts.path not in {"", "/"}:
         raise ValueError("must be smtp://user:password@host:port?starttls=required (or smtps://)")
     if starttls not in STARTTLS:
@@ -48,4 +50,5 @@ def parse_mail_server(url: str) -> MailServer:
         password=unquote(parts.password) if parts.password else None,
         tls=tls,
         starttls=STARTTLS[starttls],
+        cafile=cafile,
     )

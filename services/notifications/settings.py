@@ -9,11 +9,12 @@ from pydantic_settings import SettingsConfigDict
 
 from services.notifications.composing.signing import DkimSigner
 from services.notifications.mailserver import MailServer, parse_mail_server
-from shared.settings import Delays, Keys, ServiceSettings
+from shared.settings import Delays, Keys, ServiceSettings, check_tls
 
 
 def _smtp_url(value: SecretStr) -> SecretStr:
     parse_mail_server(value.get_secret_value())
+    check_tls(value.get_secret_value())
     return value
 
 
@@ -36,17 +37,17 @@ def _address(text: str) -> Address:
 
 
 class Settings(ServiceSettings):
-    """The common settings and the mail server. `link_keys` is required: mails carry signed links."""
+    """The common settings and the mail server. `link_keys` is required: mails carry signed links; `address_key` signs
+    return addresses too.
+    """
 
     model_config = SettingsConfigDict(env_prefix="NOTIFICATIONS_")
 
     link_keys: Keys
-    address_key: SecretStr = SecretStr("")
-    """Makes ids of addresses that nobody can guess, and signs return addresses. Give it a long random value before the
-    first start and never change it: subscribers and suppressed addresses are found by it."""
 
     smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] = SecretStr("smtp://127.0.0.1:1025")
-    """`smtp://user:password@host:port?starttls=required|auto|never`, or `smtps://`."""
+    """`smtp://user:password@host:port?starttls=required|auto|never`, or `smtps://`; `cafile=` names the CA where the
+    system does not know it."""
     smtp_connections: int = Field(8, ge=1, le=100)
     smtp_seconds: float = Field(60, gt=0)
     """How long to wait for the server's answer to a command."""

@@ -6,7 +6,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from shared.observability.masking import mask_text
 from shared.observability.metrics import Metrics
+
+LONGEST = 300
+"""Characters of one reason."""
 
 
 def health_routes(reasons: Callable[[], Sequence[str]], metrics: Metrics) -> list[Route]:
@@ -19,7 +23,7 @@ def health_routes(reasons: Callable[[], Sequence[str]], metrics: Metrics) -> lis
         return JSONResponse({"alive": True})
 
     async def ready(_: Request) -> Response:
-        said = list(reasons())
+        said = [mask_text(reason)[:LONGEST] for reason in reasons()]  # anybody may ask; drivers say what they like
         return JSONResponse({"ready": not said, "reasons": said}, 503 if said else 200)
 
     async def scrape(_: Request) -> Response:

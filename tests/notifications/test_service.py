@@ -17,6 +17,8 @@ from tests.notifications.sink import Sink
     ("name", "value"),
     [
         ("SMTP_URL", "http://mail.example"),
+        ("SMTP_URL", "smtps://mail.example?cafile=/none.pem"),
+        ("SMTP_URL", "smtps://mail.example?verify=no"),
         ("MAIL_FROM", "nobody"),
         ("MAIL_FROM", "a@b.example, c@d.example"),
         ("SMTP_CONNECTIONS", "0"),

@@ -81,6 +81,15 @@ def test_a_file_that_cannot_be_read_is_an_error(monkeypatch, tmp_path, capsys):
     assert "TRYOUT_AMQP_URL_FILE: the file cannot be read" in refused(capsys)
 
 
+@pytest.mark.parametrize(("content", "reason"), [(b"", "empty"), (b" \n", "empty"), (b"\xff\xfe", "not UTF-8")])
+@pytest.mark.parametrize("name", ["LINK_KEYS", "AMQP_URL", "STORE_URL"])
+def test_a_file_without_a_value_is_an_error(monkeypatch, tmp_path, capsys, *, name, content, reason):
+    (tmp_path / "secret").write_bytes(content)
+    monkeypatch.delenv(f"TRYOUT_{name}", raising=False)
+    monkeypatch.setenv(f"TRYOUT_{name}_FILE", str(tmp_path / "secret"))
+    assert f"TRYOUT_{name}_FILE: the file is {reason}" in refused(capsys)
+
+
 def test_a_wrong_value_in_a_file_names_the_file_form(monkeypatch, tmp_path, capsys):
     (tmp_path / "port").write_text("eighty\n")
     monkeypatch.setenv("TRYOUT_HTTP_PORT_FILE", str(tmp_path / "port"))
@@ -99,7 +108,12 @@ def test_a_missing_setting_is_named(monkeypatch, capsys):
         ("HTTP_PORT", "70000"),
         ("AMQP_URL", "http://tryout:hemmelig@broker.example"),
         ("AMQP_URL", "amqp://"),
+        ("AMQP_URL", "amqps://tryout:hemmelig@broker.example?no_verify_ssl=1"),
+        ("AMQP_URL", "amqps://tryout:hemmelig@broker.example?cafile=/none.pem"),
+        ("STORE_URL", "mongodb://tryout:hemmelig@store.example/tryout?tls=true&tlsCAFile=/none.pem"),
         ("STORE_URL", "mongodb://tryout:hemmelig@store.example"),
+        ("STORE_URL", "mongodb://tryout:hemmelig@store.example/tryout?tls=true&tlsAllowInvalidHostnames=true"),
+        ("STORE_URL", "mongodb://tryout:hemmelig@store.example/tryout?tls=true&tlsInsecure=true"),
         ("STORE_URL", "postgres://hemmelig"),
         ("PUBLIC_URL", "rummelig.example"),
         ("RETRY_DELAYS", "1,zero"),

@@ -73,6 +73,14 @@ async def test_not_ready_says_why():
         assert (await http.get("/livez")).status_code == 200
 
 
+async def test_what_a_driver_says_shows_no_secret():
+    async with client([f"store: mongodb://u:hemmelig@store/x and anna@kunde.example {'x' * 5000}"]) as http:
+        said = (await http.get("/readyz")).text
+    assert "hemmelig" not in said
+    assert "anna" not in said
+    assert len(said) < 400
+
+
 @pytest.mark.parametrize("path", ["/echo", "/none", "/fail/broken", "/readyz"])
 async def test_every_answer_keeps_browsers_strict(path):
     async with client() as http:

@@ -163,6 +163,8 @@ class Connection:
             password=server.password,
             use_tls=server.tls,
             start_tls=server.start_tls,
+            validate_certs=True,
+            cert_bundle=server.cafile,
             timeout=self._seconds,
         )
         try:
