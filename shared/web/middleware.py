@@ -4,8 +4,10 @@ import uuid
 from time import perf_counter
 
 import structlog
+from h11 import LocalProtocolError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.web.errors import error_page
@@ -16,6 +18,9 @@ log = structlog.get_logger()
 
 UNCOUNTED = frozenset({"/livez", "/readyz", "/metrics"})
 """Asked for by machines again and again: neither limited nor logged."""
+
+CLIENT_GONE = 499
+"""In the log alone, as other servers write it: who asked closed the connection before the request was whole."""
 
 CSP = (
     f"default-src 'none'; style-src '{STYLE_HASH}'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
@@ -79,6 +84,8 @@ class Access:
         about = {"method": scope["method"], "path": scope["path"]}
         try:
             await self._app(scope, receive, sending)
+        except (ClientDisconnect, LocalProtocolError):
+            status = CLIENT_GONE  # the latter: uvicorn has answered a body that is no HTTP itself, with 400
         except Exception:
             log.exception("page_failed", **about)
             if status:
