@@ -51,7 +51,7 @@ class Planner:
         """`program`: RabbitMQ's start script; None where the environment gives a broker."""
         node = self.node().specs(program, self.amqp_url(OPERATOR)) if program else []
         sink = [] if self._given("NOTIFICATIONS_SMTP_URL") else [self._mail_sink()]
-        processes = [*node, *sink, *(self._service(name) for name in self._services)]
+        processes = [*node, *sink, *(self.service(name) for name in self._services)]
         passwords = {user: self._secrets[user] for user in self._users}
         return Plan(processes, self.endpoints(), passwords if program else None)
 
@@ -81,7 +81,8 @@ class Planner:
             found |= {f"{name.upper()}_{key}": self._setting(name, key) for key in ("AMQP_URL", "STORE_URL")}
         return self._unless_given(found)
 
-    def _service(self, name: str) -> Spec:
+    def service(self, name: str) -> Spec:
+        """How a service is started."""
         environment = {f"{name.upper()}_{key}": value for key, value in self._own(name).items()}
         if name == "notifications":
             environment["NOTIFICATIONS_ADDRESS_KEY"] = self._secrets[ADDRESSES]

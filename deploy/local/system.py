@@ -26,7 +26,7 @@ from typing import Any, Self
 from deploy.local.home import ROOT, Home, locked, read_json, write_json
 from deploy.local.plan import Plan, Planner, discover
 from deploy.local.problem import Problem
-from deploy.local.process import Identity, end_all, start_options, wait_until
+from deploy.local.process import Identity, Spec, end_all, start_options, wait_until
 from deploy.local.rabbitmq import installed
 from deploy.local.supervisor import HELD, WAITS
 
@@ -143,6 +143,10 @@ class System:
     def cli_environment(self) -> dict[str, str]:
         """Variables by which the operator's commands find this system, as far as they are not given."""
         return self._planner().cli_environment()
+
+    def service(self, name: str) -> Spec:
+        """How a service is started here: for other commands of it, with the same settings."""
+        return self._planner().service(name)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a process a signal. One that dies of it is started again; after SIGKILL it is dead on return."""

@@ -1,4 +1,4 @@
 from services.notifications.app import create
-from shared.web.server import serve
+from shared.upkeep import main
 
-serve(create)
+main(create)

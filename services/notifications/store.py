@@ -47,7 +47,7 @@ NEWS = Repository(
     ),
 )
 
-HEARD = Repository("heard_signups", HeardSignup)
+HEARD = Repository("heard_signups", HeardSignup, follows=True)
 
 THROTTLES = Repository("throttles", Throttle)
 

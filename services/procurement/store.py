@@ -7,7 +7,7 @@ from shared.store.repository import Repository
 # Each element of the arrays is indexed; what is not to be found has empty ones (see domain/reach.py).
 BY_CPV = (Index(("codes",)), Index(("line",)))
 
-SUPPLIERS = Repository("suppliers", Supplier, indexes=BY_CPV)
+SUPPLIERS = Repository("suppliers", Supplier, indexes=BY_CPV, follows=True)
 
 DEMANDS = Repository("demands", Demand, indexes=BY_CPV)
 

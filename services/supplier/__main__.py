@@ -1,4 +1,4 @@
 from services.supplier.app import create
-from shared.web.server import serve
+from shared.upkeep import main
 
-serve(create)
+main(create)

@@ -16,7 +16,7 @@ from services.notifications.domain.letter import Letter
 from shared.contracts.aggregate import Aggregate
 from shared.contracts.base import Event, derived_id
 from shared.contracts.notifications import MailFailed, MailSent
-from shared.contracts.types import Language, Topic
+from shared.contracts.types import KeptEmail, Language, Topic
 
 Lane = Literal["transactional", "campaign"]
 DeliveryState = Literal["queued", "sending", "sent", "failed", "skipped", "uncertain"]
@@ -45,6 +45,10 @@ class Patience(BaseModel):
         return timedelta(seconds=min(seconds, max(43_200.0, self.delays[last])) * (1 + 0.2 * jitter))
 
 
+_GONE: dict[str, Any] = {"recipient": "", "name": None, "reply_to": None, "data": {}, "erase_at": None}
+"""What tells of the person in a mail."""
+
+
 class Delivery(Aggregate):
     """A mail and how it stands. While it is claimed, `due_at` is the end of the lease; `version` grows with the state,
     so that only one of two who hold it can go on.
@@ -54,12 +58,12 @@ class Delivery(Aggregate):
     correlation: str | None = None
     kind: str
     lane: Lane
-    recipient: str
+    recipient: KeptEmail
     address_id: str
     name: str | None = None
     language: Language
     data: dict[str, Any]
-    reply_to: str | None = None
+    reply_to: KeptEmail | None = None
     message_id: str
     campaign_id: str | None = None
     topic: Topic | None = None
@@ -102,10 +106,36 @@ class Delivery(Aggregate):
         """No longer wanted."""
         return self._over("skipped", now, reason=reason)
 
+    def restored(self, now: datetime) -> "tuple[Delivery, tuple[Event, ...]]":
+        """It was open in a backup that came back: nobody knows whether it went out since. It does not go out again."""
+        return self._ended("uncertain", now, None, "open in a backup that was restored: it may have gone out since")
+
+    def heard(self, state: Literal["sent", "failed", "uncertain"], at: datetime) -> "Delivery":
+        """It ended after the backup that this comes from, as the log of all events tells."""
+        return self._over(state, at, reason="" if state == "sent" else "told by the log of all events")
+
     def forgotten(self) -> "Delivery":
         """What is left of it when nobody needs to know any more who got what."""
-        gone: dict[str, Any] = {"recipient": "", "name": None, "reply_to": None, "data": {}, "erase_at": None}
-        return self.model_copy(update={**gone, "version": self.version + 1})
+        return self.model_copy(update={**_GONE, "version": self.version + 1})
+
+    def without_person(self, now: datetime) -> "tuple[Delivery, tuple[Event, ...]]":
+        """The recipient was erased: it is not sent any more, and nothing tells to whom it was."""
+        after, told = self._stopped(now)
+        return after.model_copy(update={**_GONE, "address_id": ""}), told
+
+    def without_content(self, now: datetime) -> "tuple[Delivery, tuple[Event, ...]]":
+        """Somebody it speaks of was erased: it is not sent any more, and nothing of what it said stays."""
+        after, told = self._stopped(now)
+        return after.model_copy(update={"reply_to": None, "data": {}}), told
+
+    def _stopped(self, now: datetime) -> "tuple[Delivery, tuple[Event, ...]]":
+        match self.state:
+            case "queued":
+                return self.skipped(now, "erased"), ()
+            case "sending":  # it may be out; whoever hands it over right now finds that it was ended meanwhile
+                return self._ended("uncertain", now, None, "erased while it was being handed over")
+            case _:
+                return self.model_copy(update={"version": self.version + 1}), ()
 
     def _ended(
         self, state: Literal["failed", "uncertain"], now: datetime, code: int | None, reason: str
@@ -121,6 +151,25 @@ class Delivery(Aggregate):
     def _to(self, state: DeliveryState, now: datetime, **changes: Any) -> "Delivery":
         # `due_at` of what is over tells nothing; set to now it leaves the range that claims look at.
         return self.model_copy(update={"state": state, "due_at": now, "version": self.version + 1, **changes})
+
+
+def ended_unseen(mail_id: str, kind: str, cause: str, at: datetime) -> Delivery:
+    """Stands where a delivery would that ended after the backup: its event, told again, leads to no second mail."""
+    of_campaign = kind in ("campaign", "event-announced")
+    return Delivery(
+        id=mail_id,
+        cause=cause,
+        kind=kind,
+        lane="campaign" if of_campaign else "transactional",
+        campaign_id=cause if of_campaign else None,
+        recipient="",
+        address_id="",
+        language="da",
+        data={},
+        message_id="",
+        created_at=at,
+        due_at=at,
+    )
 
 
 def delivery(
