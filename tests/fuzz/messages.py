@@ -254,7 +254,6 @@ def _properties(chance: random.Random) -> Document:
         {"content_type": "image/png", "content_encoding": "gzip"},
         {"timestamp": 2**62},
         {"priority": 255, "delivery_mode": 1},
-        {"delivery_mode": 77},
         {"cluster_id": "x" * 255},
     ]
     return chance.choice(wrong)
