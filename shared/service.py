@@ -96,6 +96,15 @@ class Service:
         self._jobs = jobs
         self._store_reason: str | None = "store: not opened yet"
         self.extra_reasons: dict[str, str] = {}
+        self._tell_metrics()
+
+    def _tell_metrics(self) -> None:
+        """What is known at the time of the scrape, not at that of the last look."""
+        self.metrics.ready.set_function(lambda: not self.reasons())
+        self.metrics.store_up.set_function(lambda: self._store_reason is None)
+        self.metrics.broker_up.set_function(lambda: self.publisher.connected)
+        self.metrics.consumers_missing.set_function(lambda: len(self.subscription.missing()))
+        self.metrics.log_bound.set_function(lambda: self._log_bound.is_set() and "log" not in self.extra_reasons)
 
     def reasons(self) -> list[str]:
         """Why the service is not ready; nothing when it is. Jobs add theirs in `extra_reasons`."""
@@ -170,9 +179,6 @@ class Service:
                 self._store_reason = f"store: {error}"
             else:
                 self._store_reason = None
-            self.metrics.store_up.set(self._store_reason is None)
-            self.metrics.broker_up.set(self.publisher.connected)
-            self.metrics.consumers_present.set(len(self.topology.inputs) - len(self.subscription.reasons))
             await asyncio.sleep(STORE_WATCH_SECONDS)
 
     async def _prepare(self) -> None:

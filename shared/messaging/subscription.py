@@ -99,7 +99,7 @@ class Subscription:
     async def _watch(self) -> None:
         missed = away = 0
         while missed < PATIENCE and away < AWAY_LOOKS:
-            self.reasons = [f"no consumer on {queue}" for queue in self._without_consumer()]
+            self.reasons = [f"no consumer on {queue}" for queue in self.missing()]
             missed = missed + 1 if self.reasons else 0
             away = away + 1 if self._away() else 0
             await asyncio.sleep(WATCH_SECONDS)
@@ -139,7 +139,8 @@ class Subscription:
             subscriber(partial(_handle, self._take, queue))
         return broker
 
-    def _without_consumer(self) -> list[str]:
+    def missing(self) -> list[str]:
+        """Queues without a consumer of ours."""
         subscribers: Sequence[Any] = self._broker.subscribers if self._broker else []
         consuming = {s.queue.name for s in subscribers if _consumes(s)}
         return [queue for queue in self._queues if queue not in consuming]

@@ -14,7 +14,8 @@ from shared.observability.metrics import Metrics
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 3.0
+"""Short, since operators are to hear of it within 10 s."""
 
 
 async def return_unrouted(publisher: Publisher, service: str, metrics: Metrics) -> None:
@@ -31,6 +32,7 @@ async def _look(publisher: Publisher, service: str, metrics: Metrics) -> None:
     try:
         queue = await channel.declare_queue(f"{service}.unrouted", passive=True)
         count = queue.declaration_result.message_count or 0
+        metrics.unrouted_waiting.set(count)
         if count:
             log.error("unrouted_events", count=count, queue=queue.name)
         await _send_again(publisher, service, queue, count, metrics)

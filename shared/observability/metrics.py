@@ -51,8 +51,7 @@ class Metrics:
         def counter(name: str, says: str, *labels: str) -> Counter:
             return Counter(f"rummelig_{name}", says, labels, registry=registry)
 
-        def gauge(name: str, says: str) -> Gauge:
-            return Gauge(f"rummelig_{name}", says, registry=registry)
+        gauge = self.gauge
 
         self._consumed = counter("consumed", "Messages handled, by how it ended", "queue", "type", "outcome")
         self._retried = counter("retried", "Messages put back to be tried again later", "queue", "type")
@@ -64,9 +63,15 @@ class Metrics:
         self._seconds = Histogram(
             "rummelig_handler_seconds", "Time that handling took", ("type",), buckets=SECONDS, registry=registry
         )
+        self._http = Histogram(
+            "rummelig_http_seconds", "Time that requests took", ("status",), buckets=SECONDS, registry=registry
+        )
         self.relay_lag = gauge("relay_lag_seconds", "Age of the oldest event that waits to be sent; 0 if none waits")
-        self.outbox_waiting = gauge("outbox_waiting", "Events that wait to be sent")
-        self.consumers_present = gauge("consumers_present", "Queues that this process consumes from right now")
+        self.outbox_waiting = gauge("outbox_waiting", "Documents in memory whose events wait to be sent")
+        self.unrouted_waiting = gauge("unrouted_waiting", "Events that wait until a queue is bound for them")
+        self.ready = gauge("ready", "1 if the service is ready, as /readyz tells")
+        self.log_bound = gauge("log_bound", "1 if the log of all events is bound; events wait until it is")
+        self.consumers_missing = gauge("consumers_missing", "Queues that this process should consume from and does not")
         self._dead_waiting = Gauge(
             "rummelig_dead_letters", "Dead letters that wait for an operator", ("service",), registry=registry
         )
@@ -108,6 +113,14 @@ class Metrics:
     def handled(self, type: str, seconds: float) -> None:
         """Handling one message of the type took so long."""
         self._seconds.labels(known(type)).observe(seconds)
+
+    def http(self, status: int, seconds: float) -> None:
+        """One request was answered with this status."""
+        self._http.labels(f"{status // 100}xx").observe(seconds)
+
+    def gauge(self, name: str, says: str) -> Gauge:
+        """A gauge of one service's own, `rummelig_<name>`."""
+        return Gauge(f"rummelig_{name}", says, registry=self.registry)
 
     @contextmanager
     def timed(self, type: str) -> Iterator[None]:

@@ -58,6 +58,29 @@ def span(
     return _span(_provider, name, traceparent, kind, attributes)
 
 
+def current() -> str | None:
+    """The traceparent of the span around, to be kept with what goes on later; None where there is none."""
+    if _provider is None:
+        return None
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier.get("traceparent")
+
+
+def note(name: str | None = None, **attributes: Attribute) -> None:
+    """What became known of the span around: a better name, further attributes (as for `span`)."""
+    if _provider is None:
+        return
+    from opentelemetry.trace import get_current_span  # noqa: PLC0415
+
+    around = get_current_span()
+    around.set_attributes(attributes)
+    if name:
+        around.update_name(name)
+
+
 @contextmanager
 def _span(
     provider: "TracerProvider",

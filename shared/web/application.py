@@ -25,7 +25,7 @@ def application(
     """Pages, health and metrics behind the limits. The settings stand in `app.state.settings`, for the server."""
     app = Starlette(
         routes=[*health_routes(reasons, metrics), *routes],
-        middleware=around(settings),
+        middleware=around(settings, metrics),
         exception_handlers=handlers(),
         lifespan=lifespan,
     )
@@ -33,11 +33,11 @@ def application(
     return app
 
 
-def around(settings: ServiceSettings) -> list[Middleware]:
+def around(settings: ServiceSettings, metrics: Metrics) -> list[Middleware]:
     """The middlewares, outermost first."""
     return [
         Middleware(SecurityHeaders, https=settings.public_url.startswith("https:")),
-        Middleware(Access),
+        Middleware(Access, metrics=metrics),
         Middleware(
             RateLimit,
             buckets=Buckets(settings.http_rate, settings.http_burst),

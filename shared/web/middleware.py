@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.observability import tracing
+from shared.observability.metrics import Metrics
 from shared.web.errors import error_page
 from shared.web.pages import STYLE_HASH
 from shared.web.rates import Buckets, Clients
@@ -62,14 +64,19 @@ class SecurityHeaders:
 class Access:
     """Gives every request a correlation id, logs how it ended, and turns what no page caught into the page for 500."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in UNCOUNTED:
             await self._app(scope, receive, send)
             return
-        with structlog.contextvars.bound_contextvars(correlation=str(uuid.uuid4())):
+        # What a browser says of a trace is not believed: each click begins one.
+        with (
+            structlog.contextvars.bound_contextvars(correlation=str(uuid.uuid4())),
+            tracing.span("HTTP", kind="server", **{"http.request.method": scope["method"]}),
+        ):
             await self._request(scope, receive, send)
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,8 +99,17 @@ class Access:
                 raise  # half of a page is sent: only closing the connection tells that the rest is missing
             await error_page(scope, 500)(scope, receive, sending)
         finally:
-            if scope["path"] not in UNCOUNTED:
-                log.info("page", **about, status=status, seconds=round(perf_counter() - start, 4))
+            seconds = perf_counter() - start
+            self._metrics.http(status, seconds)
+            _tell_trace(scope, status)
+            log.info("page", **about, status=status, seconds=round(seconds, 4))
+
+
+def _tell_trace(scope: Scope, status: int) -> None:
+    """By the route's pattern: the path itself may hold a token."""
+    route = getattr(scope.get("route"), "path", "")
+    name = f"{scope['method']} {route}" if route else "HTTP"
+    tracing.note(name, **{"http.route": route, "http.response.status_code": status})
 
 
 class RateLimit:
