@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from shared.contracts.base import Command, Envelope, Message, Reply
 from shared.contracts.problems import Conflict, Invalid, Refused
 from shared.messaging.keyed import KeyedLock
+from shared.observability import tracing
 from shared.store.errors import Stale
 from shared.store.port import Document, Store
 from shared.store.work import INBOX, Applied, Pending, Work, remember
@@ -79,10 +80,17 @@ class Executor:
         self, command: Command, handler: Handler, *, id: str, source: str, correlation: str | None = None
     ) -> Reply:
         """Carry out a command that comes from within the process: a page or a job."""
-        envelope = Envelope(
-            id=id, source=source, type=command.type(), data=command.model_dump(mode="json"), correlationid=correlation
-        )
-        return (await self.run(envelope, type(command), handler, inbox_id=f"{source}:{id}", sender=self.service)).reply
+        with tracing.span(command.message_name) as traceparent:
+            envelope = Envelope(
+                id=id,
+                source=source,
+                type=command.type(),
+                data=command.model_dump(mode="json"),
+                correlationid=correlation,
+                traceparent=traceparent,
+            )
+            inbox_id = f"{source}:{id}"
+            return (await self.run(envelope, type(command), handler, inbox_id=inbox_id, sender=self.service)).reply
 
     async def act(
         self,
@@ -93,12 +101,16 @@ class Executor:
         correlation: str | None = None,
     ) -> Reply:
         """Carry out a background step as a unit of work of its own; `id` names it, so that again changes nothing."""
-        envelope = Envelope(id=id, source=f"/{self.service}/jobs", type=type, data={}, correlationid=correlation)
 
         async def handler(_: Any, work: Work) -> BaseModel | None:
             return await work_on(work)
 
-        return (await self._once(envelope, None, handler, f"job:{id}", self.service)).reply
+        source = f"/{self.service}/jobs"
+        with tracing.span(type) as trace:
+            envelope = Envelope(
+                id=id, source=source, type=type, data={}, correlationid=correlation, traceparent=trace
+            )
+            return (await self._once(envelope, None, handler, f"job:{id}", self.service)).reply
 
     async def _once(
         self,

@@ -19,6 +19,7 @@ from shared.contracts.base import CONTENT_TYPE
 from shared.messaging.cancelling import is_cancelled
 from shared.messaging.keyed import KeyedLock
 from shared.messaging.leniency import be_lenient
+from shared.observability import tracing
 
 be_lenient()  # here, since every connection that reads other people's messages is made through this module
 
@@ -56,6 +57,8 @@ class Outgoing:
     correlation_id: str | None = None
     reply_to: str | None = None
     mandatory: bool = True
+    traceparent: str | None = None
+    """Publishing it is a step of this trace."""
 
 
 class Publisher:
@@ -83,6 +86,13 @@ class Publisher:
 
     async def publish(self, message: Outgoing) -> None:
         """Publish one; returns when the broker has taken it. Unconfirmed after `timeout` seconds or any fault."""
+        if message.traceparent is None:
+            await self._publish(message)
+            return
+        with tracing.span(f"publish {message.exchange} {message.routing_key}", message.traceparent, kind="producer"):
+            await self._publish(message)
+
+    async def _publish(self, message: Outgoing) -> None:
         try:
             async with asyncio.timeout(self._timeout):
                 exchange = await self._exchange(message.exchange)

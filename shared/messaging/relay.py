@@ -201,7 +201,7 @@ class Relay:
             return None
         model = MESSAGES.get(envelope.type)
         key = model.routing_key() if model else envelope.type.split(".", 3)[-1]
-        return Outgoing(f"{self._service}.outbox", key, envelope.to_json(), envelope.id)
+        return Outgoing(f"{self._service}.outbox", key, envelope.to_json(), envelope.id, traceparent=envelope.traceparent)
 
 
 def _waiting_since(document: Document) -> datetime:

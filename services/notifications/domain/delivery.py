@@ -56,6 +56,8 @@ class Delivery(Aggregate):
 
     cause: str
     correlation: str | None = None
+    traceparent: str | None = None
+    """The trace that led to it, for what it is sent by: another process, perhaps days later."""
     kind: str
     lane: Lane
     recipient: KeptEmail
@@ -173,7 +175,14 @@ def ended_unseen(mail_id: str, kind: str, cause: str, at: datetime) -> Delivery:
 
 
 def delivery(
-    letter: Letter, *, cause: str, correlation: str | None, address: str, domain: str, now: datetime
+    letter: Letter,
+    *,
+    cause: str,
+    correlation: str | None,
+    address: str,
+    domain: str,
+    now: datetime,
+    traceparent: str | None = None,
 ) -> Delivery:
     """The delivery of a letter, at version 1, as `work.put` takes it: the same whenever its cause is handled again.
 
@@ -186,6 +195,7 @@ def delivery(
         version=1,
         cause=cause,
         correlation=correlation,
+        traceparent=traceparent,
         lane="transactional",
         address_id=address,
         message_id=f"<{mail_id}@{domain}>",

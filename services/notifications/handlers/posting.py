@@ -31,6 +31,7 @@ def compose(work: Work, letter: Letter) -> Delivery:
         address=context.address_id(letter.recipient),
         domain=context.mail_domain,
         now=work.now,
+        traceparent=work.message.traceparent,
     )
 
 

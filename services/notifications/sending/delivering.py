@@ -14,6 +14,7 @@ from services.notifications.sending.ledger import Ledger
 from services.notifications.sending.pacing import Pacer
 from services.notifications.sending.smtp import Answer, Connection, Doubtful, NotMine, Refused, Taken, Unreached
 from shared.contracts.base import Event
+from shared.observability import tracing
 from shared.observability.masking import mask_text
 
 log = structlog.get_logger()
@@ -40,6 +41,10 @@ class Deliverer:
 
     async def deliver(self, delivery: Delivery, campaign: Campaign | None, connection: Connection) -> None:
         """Compose, send, write the outcome. MailServerAway where it could not even be tried."""
+        with tracing.span(f"deliver {delivery.kind}", delivery.traceparent, mail_id=delivery.id):
+            await self._deliver(delivery, campaign, connection)
+
+    async def _deliver(self, delivery: Delivery, campaign: Campaign | None, connection: Connection) -> None:
         try:
             mail = await self.composer.compose(delivery, campaign)
         except UnusableAddress as error:
@@ -52,7 +57,9 @@ class Deliverer:
             self.leases.hold(held[-1])
 
         try:
-            answer = await connection.send(mail, begin)
+            with tracing.span("SMTP send", kind="client"):
+                answer = await connection.send(mail, begin)
+                tracing.note(answer=type(answer).__name__)
             await self._write(held[-1], answer)
         except NotMine:
             log.info("mail_taken_over", mail_id=delivery.id)

@@ -12,6 +12,7 @@ from services.notifications.domain import Delivery, Suppression
 from services.notifications.sending.smtp import NotMine
 from services.notifications.store import DELIVERIES, SUPPRESSIONS
 from shared.contracts.base import Envelope, Event
+from shared.observability import tracing
 from shared.store.errors import Unavailable
 from shared.store.port import Store, Where
 from shared.store.work import Pending, Work
@@ -103,5 +104,6 @@ class Ledger:
             type="job",
             data={},
             correlationid=delivery.correlation or delivery.cause,
+            traceparent=tracing.current() or delivery.traceparent,
         )
         return Work(self.store, SERVICE, message, self.clock())
