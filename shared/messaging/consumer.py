@@ -104,7 +104,9 @@ class Consumer:
             bound_contextvars(
                 correlation_id=envelope.correlationid or envelope.id, message_id=envelope.id, type=envelope.type
             ),
-            tracing.span(f"{delivery.queue} {route.model.message_name}", envelope.traceparent, kind="consumer") as traceparent,
+            tracing.span(
+                f"{delivery.queue} {route.model.message_name}", envelope.traceparent, kind="consumer"
+            ) as traceparent,
         ):
             traced = envelope.model_copy(update={"traceparent": traceparent}) if traceparent else envelope
             return route.model.type(), await self._run(delivery, traced, route)

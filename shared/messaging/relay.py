@@ -201,7 +201,8 @@ class Relay:
             return None
         model = MESSAGES.get(envelope.type)
         key = model.routing_key() if model else envelope.type.split(".", 3)[-1]
-        return Outgoing(f"{self._service}.outbox", key, envelope.to_json(), envelope.id, traceparent=envelope.traceparent)
+        exchange, trace = f"{self._service}.outbox", envelope.traceparent
+        return Outgoing(exchange, key, envelope.to_json(), envelope.id, traceparent=trace)
 
 
 def _waiting_since(document: Document) -> datetime:
