@@ -6,6 +6,7 @@ HTTP answers from the start. Store and broker are waited for in the background a
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -29,16 +30,22 @@ from shared.messaging.unrouted import return_unrouted
 from shared.observability import logs, tracing
 from shared.observability.metrics import Metrics
 from shared.settings import ServiceSettings
+from shared.store.backup import Kept, refuse_unfinished
 from shared.store.connect import connect
 from shared.store.errors import StoreError
 from shared.store.repository import Repository
-from shared.store.work import INBOX
+from shared.store.work import OWN_COLLECTIONS
 from shared.web.application import application
 
 log = structlog.get_logger()
 
 type Job = Callable[[Service], Awaitable[None]]
 """Runs for ever once the store is open; started again with a pause if it raises; cancelled at the stop."""
+
+type Restored = Callable[[Service, datetime, str | None], Awaitable[str]]
+"""What must not simply go on in a store that came back as it was at a time: the service with its store open, the time,
+the broker's URL for the log of all events (None: it is not at hand). Returns what it did, in a line. Again changes
+nothing."""
 
 STORE_WATCH_SECONDS = 2.0
 JOB_PAUSE_SECONDS = 1.0
@@ -58,6 +65,7 @@ class Service:
         publishes: Sequence[type[Event]],
         repositories: Sequence[Repository[Any]],
         jobs: Sequence[Job] = (),
+        restored: Sequence[Restored] = (),
         context: Any = None,
     ) -> None:
         logs.configure(settings)
@@ -69,9 +77,13 @@ class Service:
         self.topology = topology(name, consumes, publishes, settings.retry_delays)
         self.publisher = Publisher(settings.amqp_url.get_secret_value(), f"{name}-publish")
         self.replies = Replies(settings.amqp_url.get_secret_value(), f"{name}-reply")
-        self._collections = [INBOX, *(r.collection for r in repositories)]
-        self.relay = Relay(self.store, self.publisher, name, self._collections, self.metrics)
-        self.executor = Executor(self.store, name, self.relay.offer, context=context)
+        self.repositories = repositories
+        self.restored = restored
+        self.kept = [*map(Kept, OWN_COLLECTIONS), *(Kept(r.collection, r.format) for r in repositories)]
+        self.collections = [each.collection for each in self.kept]
+        self.relay = Relay(self.store, self.publisher, name, self.collections, self.metrics)
+        address_key = settings.address_key.get_secret_value().encode()
+        self.executor = Executor(self.store, name, self.relay.offer, context=context, address_key=address_key)
         self._consumer = Consumer(
             self.topology,
             tables(self.topology, commands, consumes),
@@ -114,7 +126,9 @@ class Service:
 
     def asgi(self, routes: Sequence[BaseRoute] = ()) -> Starlette:
         """The service as an ASGI application: the given pages, health, metrics, and the service's own life."""
-        return application(self.settings, self.metrics, self.reasons, routes, self._lifespan)
+        app = application(self.settings, self.metrics, self.reasons, routes, self._lifespan)
+        app.state.service = self
+        return app
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -159,7 +173,8 @@ class Service:
     async def _open_store(self) -> None:
         while True:
             try:
-                await self.store.open(self._collections)
+                await self.store.open(self.collections)
+                await refuse_unfinished(self.store)
             except Exception as error:
                 self._store_reason = f"store: {error}"
                 if isinstance(error, StoreError):

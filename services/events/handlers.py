@@ -7,18 +7,25 @@ and follows from it. Reading the event first therefore makes every query on its 
 from services.events.domain import ACTIVE, NetworkEvent, Signup, announce, telling
 from services.events.domain.refusals import OtherAttendance
 from services.events.domain.telling import Links
+from services.events.persons import PERSONS
 from services.events.store import EVENTS, SIGNUPS, active_of, in_line, up_to
 from shared.contracts.events import (
     AnnounceEvent,
     Attendance,
     CancelEvent,
     CancelSignup,
+    ErasePerson,
     EventRef,
+    ExportPerson,
+    PersonErased,
     SignUp,
     SignUpResult,
     SignUpState,
 )
+from shared.contracts.person import ErasureResult, ExportResult
 from shared.contracts.problems import NotFound
+from shared.persons.erasing import erase
+from shared.persons.exporting import export
 from shared.store.errors import Stale
 from shared.store.work import Work
 
@@ -72,6 +79,16 @@ async def cancel_event(command: CancelEvent, work: Work) -> EventRef:
         for state in ACTIVE:
             await _cancel_all(work, event, attendance, state)
     return EventRef(event_id=event.id)
+
+
+async def erase_person(command: ErasePerson, work: Work) -> ErasureResult:
+    """Take a person out of all that is kept here."""
+    return await erase(command.email, PersonErased, PERSONS, work)
+
+
+async def export_person(command: ExportPerson, work: Work) -> ExportResult:
+    """Tell what is kept here of a person."""
+    return await export(command.email, PERSONS, work)
 
 
 async def _release(work: Work, event: NetworkEvent, signup: Signup) -> None:

@@ -8,8 +8,11 @@ from shared.contracts.events import (
     AnnounceEvent,
     CancelEvent,
     CancelSignup,
+    ErasePerson,
     EventAnnounced,
     EventCancelled,
+    ExportPerson,
+    PersonErased,
     SignUp,
     SignupCancelled,
     SignupConfirmed,
@@ -23,6 +26,8 @@ COMMANDS: Mapping[type[Command], Handler] = {
     SignUp: handlers.sign_up,
     CancelSignup: handlers.cancel_signup,
     CancelEvent: handlers.cancel_event,
+    ErasePerson: handlers.erase_person,
+    ExportPerson: handlers.export_person,
 }
 
 CONSUMES: Mapping[type[Event], Handler] = {}
@@ -34,4 +39,5 @@ PUBLISHES: tuple[type[Event], ...] = (
     SignupPromoted,
     SignupCancelled,
     EventCancelled,
+    PersonErased,
 )

@@ -7,6 +7,7 @@ from services.notifications.campaigns import run_campaigns
 from services.notifications.context import Context
 from services.notifications.forgetting import forget_personal_data
 from services.notifications.links import MailLinks
+from services.notifications.restored import settle_mails
 from services.notifications.sending.job import send_mails
 from services.notifications.settings import Settings
 from shared.service import Service
@@ -30,6 +31,7 @@ def create(settings: Settings | None = None) -> Starlette:
         publishes=messages.PUBLISHES,
         repositories=store.REPOSITORIES,
         jobs=(send_mails, run_campaigns, forget_personal_data),
+        restored=(settle_mails,),
         context=context,
     )
     return service.asgi(pages.routes(service.executor, context, settings.trusted_proxies))

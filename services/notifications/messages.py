@@ -14,8 +14,11 @@ from shared.contracts.events import (
 )
 from shared.contracts.notifications import (
     CampaignFinished,
+    ErasePerson,
+    ExportPerson,
     MailFailed,
     MailSent,
+    PersonErased,
     SendCampaign,
     Subscribe,
     SubscriberUnsubscribed,
@@ -28,6 +31,8 @@ from shared.messaging.executor import Handler
 COMMANDS: Mapping[type[Command], Handler] = {
     Subscribe: handlers.request_subscription,
     SendCampaign: handlers.send_campaign,
+    ErasePerson: handlers.erase_person,
+    ExportPerson: handlers.export_person,
 }
 
 CONSUMES: Mapping[type[Event], Handler] = {
@@ -49,4 +54,5 @@ PUBLISHES: tuple[type[Event], ...] = (
     MailSent,
     MailFailed,
     CampaignFinished,
+    PersonErased,
 )

@@ -2,10 +2,21 @@
 
 from services.procurement.domain import Supplier, UnknownDemand, left, listed, publish
 from services.procurement.matching import match_demand, match_supplier
+from services.procurement.persons import PERSONS
 from services.procurement.store import DEMANDS, SUPPLIERS
+from shared.contracts.person import ErasureResult, ExportResult
 from shared.contracts.problems import Invalid
-from shared.contracts.procurement import CloseDemand, DemandRef, PublishDemand
+from shared.contracts.procurement import (
+    CloseDemand,
+    DemandRef,
+    ErasePerson,
+    ExportPerson,
+    PersonErased,
+    PublishDemand,
+)
 from shared.contracts.supplier import SupplierState, SupplierWithdrawn
+from shared.persons.erasing import erase
+from shared.persons.exporting import export
 from shared.store.work import Work
 
 
@@ -38,6 +49,16 @@ async def copy_supplier(event: SupplierState, work: Work) -> None:
 async def forget_supplier(event: SupplierWithdrawn, work: Work) -> None:
     """Let go of a supplier's data and match it no more; matches made before stay."""
     await _keep(left(event.supplier_id, _version(work)), work)
+
+
+async def erase_person(command: ErasePerson, work: Work) -> ErasureResult:
+    """Take a person out of all that is kept here."""
+    return await erase(command.email, PersonErased, PERSONS, work)
+
+
+async def export_person(command: ExportPerson, work: Work) -> ExportResult:
+    """Tell what is kept here of a person."""
+    return await export(command.email, PERSONS, work)
 
 
 async def _keep(copy: Supplier, work: Work) -> Supplier:

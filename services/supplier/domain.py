@@ -5,6 +5,7 @@ from typing import Literal
 
 from shared.contracts.aggregate import Aggregate
 from shared.contracts.base import Event, derived_id
+from shared.contracts.person import ERASED_ADDRESS
 from shared.contracts.problems import Conflict, NotFound
 from shared.contracts.supplier import (
     OfferingState,
@@ -14,7 +15,7 @@ from shared.contracts.supplier import (
     SupplierWithdrawn,
     UpdateSupplier,
 )
-from shared.contracts.types import Language
+from shared.contracts.types import KeptEmail, Language
 
 type Change = tuple["Supplier", tuple[Event, ...]]
 """The supplier after a change and what it tells; no events: nothing changed and nothing is to be saved."""
@@ -25,7 +26,7 @@ class Supplier(Aggregate):
 
     cvr: str
     name: str
-    email: str
+    email: KeptEmail
     municipality: str
     offerings: tuple[OfferingState, ...]
     website: str | None
@@ -55,6 +56,11 @@ class Supplier(Aggregate):
             return self, ()
         gone = self.model_copy(update={"state": "withdrawn", "changed_at": now})
         return gone, (SupplierWithdrawn(supplier_id=self.id, cvr=self.cvr, name=self.name),)
+
+    def without_contact(self, now: datetime) -> Change:
+        """The contact's address was erased; the profile stays. Of a withdrawn one there is nothing to tell."""
+        changed = self.model_copy(update={"email": ERASED_ADDRESS, "changed_at": now})
+        return changed, (SupplierUpdated.model_validate(changed.told()),) if self.state == "active" else ()
 
     def told(self) -> dict[str, object]:
         """The profile as events carry it."""

@@ -1,8 +1,20 @@
 """What each command does: load, decide, save."""
 
 from services.supplier.domain import Change, Supplier, UnknownSupplier, register, supplier_id
+from services.supplier.persons import PERSONS
 from services.supplier.store import SUPPLIERS
-from shared.contracts.supplier import RegisterSupplier, SupplierRef, UpdateSupplier, WithdrawSupplier
+from shared.contracts.person import ErasureResult, ExportResult
+from shared.contracts.supplier import (
+    ErasePerson,
+    ExportPerson,
+    PersonErased,
+    RegisterSupplier,
+    SupplierRef,
+    UpdateSupplier,
+    WithdrawSupplier,
+)
+from shared.persons.erasing import erase
+from shared.persons.exporting import export
 from shared.store.work import Work
 
 
@@ -22,6 +34,16 @@ async def withdraw_supplier(command: WithdrawSupplier, work: Work) -> SupplierRe
     """Take an enterprise out of the portal."""
     supplier = await _known(command.supplier_id, work)
     return _keep(supplier.withdraw(work.now), work)
+
+
+async def erase_person(command: ErasePerson, work: Work) -> ErasureResult:
+    """Take a person out of all that is kept here."""
+    return await erase(command.email, PersonErased, PERSONS, work)
+
+
+async def export_person(command: ExportPerson, work: Work) -> ExportResult:
+    """Tell what is kept here of a person."""
+    return await export(command.email, PERSONS, work)
 
 
 async def _known(id: str, work: Work) -> Supplier:

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from services.supplier import handlers
 from shared.contracts.base import Command, Event
 from shared.contracts.supplier import (
+    ErasePerson,
+    ExportPerson,
+    PersonErased,
     RegisterSupplier,
     SupplierRegistered,
     SupplierUpdated,
@@ -18,6 +21,8 @@ COMMANDS: Mapping[type[Command], Handler] = {
     RegisterSupplier: handlers.register_supplier,
     UpdateSupplier: handlers.update_supplier,
     WithdrawSupplier: handlers.withdraw_supplier,
+    ErasePerson: handlers.erase_person,
+    ExportPerson: handlers.export_person,
 }
 
 CONSUMES: Mapping[type[Event], Handler] = {}
@@ -26,4 +31,5 @@ PUBLISHES: tuple[type[Event], ...] = (
     SupplierRegistered,
     SupplierUpdated,
     SupplierWithdrawn,
+    PersonErased,
 )

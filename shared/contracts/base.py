@@ -110,6 +110,7 @@ class Command(Message, abstract=True):
     result: ClassVar[type[BaseModel]] = Accepted
     senders: ClassVar[tuple[str, ...]] = ("integrator", "integrator-*")
     key: ClassVar[str | None] = None
+    traceless: ClassVar[bool] = False
 
 
 class Event(Message, abstract=True):

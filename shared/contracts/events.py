@@ -8,7 +8,8 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from shared.contracts.base import Command, Event
-from shared.contracts.types import Email, EventPart, HttpUrl, Id, Language, Line, Part, Text
+from shared.contracts.person import Erasure, ErasureCommand, ExportCommand
+from shared.contracts.types import Email, EventPart, HttpUrl, Id, KeptEmail, Language, Line, Part, Text
 
 Attendance = Literal["on-site", "online"]
 SignUpState = Literal["confirmed", "waiting", "cancelled"]
@@ -186,7 +187,7 @@ class SignupChange(Event, abstract=True):
     signup_id: Id = Field(examples=["7b1d1f6e-2c5f-5a1c-9f0e-3a9d2f4b6c02"])
     event_id: Id = Field(examples=["0d5e4c0e-3b0a-5d63-8a53-0f6f0b1b7a01"])
     name: str = Field(examples=["Asta Eksempel"])
-    email: str = Field(examples=["asta@forening.example"])
+    email: KeptEmail = Field(examples=["asta@forening.example"])
     attendance: Attendance = Field(examples=["online"])
     language: Language = "da"
     details: EventDetails
@@ -227,3 +228,15 @@ class EventCancelled(Event):
     event_id: Id = Field(examples=["0d5e4c0e-3b0a-5d63-8a53-0f6f0b1b7a01"])
     details: EventDetails
     reason: str = ""
+
+
+class ErasePerson(ErasureCommand):
+    """Take a person out of all that this service keeps. Again finishes what is missing, or changes nothing."""
+
+
+class ExportPerson(ExportCommand):
+    """Tell what this service keeps of a person. The reply goes to who asks and is kept nowhere."""
+
+
+class PersonErased(Erasure):
+    """This service erased a person; it does not say whom. `subjects` are ids that earlier events told of."""

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.base import Command, Event
+from shared.contracts.person import Erasure, ErasureCommand, ExportCommand
 from shared.contracts.types import Email, Id, Language, Line, Text, Topic
 
 
@@ -111,3 +112,15 @@ class CampaignFinished(Event):
     failed: int = Field(examples=[1])
     skipped: int = Field(examples=[1])
     uncertain: int = Field(examples=[0])
+
+
+class ErasePerson(ErasureCommand):
+    """Take a person out of all that this service keeps. Again finishes what is missing, or changes nothing."""
+
+
+class ExportPerson(ExportCommand):
+    """Tell what this service keeps of a person. The reply goes to who asks and is kept nowhere."""
+
+
+class PersonErased(Erasure):
+    """This service erased a person; it does not say whom. `subjects` are ids that earlier events told of."""

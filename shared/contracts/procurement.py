@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.contracts.base import Command, Event
-from shared.contracts.types import Cpv, Cvr, Email, EventPart, Id, Language, Line, Municipality, Part, Text
+from shared.contracts.person import Erasure, ErasureCommand, ExportCommand
+from shared.contracts.types import Cpv, Cvr, Email, EventPart, Id, KeptEmail, Language, Line, Municipality, Part, Text
 
 
 class Buyer(Part):
@@ -54,7 +55,7 @@ class BuyerState(EventPart):
 
     name: str = Field(examples=["Birkelund Kommune"])
     cvr: str = Field(examples=["24256790"])
-    email: str = Field(examples=["indkob@birkelund.example"])
+    email: KeptEmail = Field(examples=["indkob@birkelund.example"])
     municipality: str = Field(examples=["0791"])
     language: Language = "da"
 
@@ -65,7 +66,7 @@ class MatchedSupplier(EventPart):
     supplier_id: Id = Field(examples=["5f0c7a52-6f0e-5c4e-9d53-0a2f1f6f3f10"])
     cvr: str = Field(examples=["13585628"])
     name: str = Field(examples=["Genbrugsværkstedet ApS"])
-    email: str = Field(examples=["kontakt@genbrug.example"])
+    email: KeptEmail = Field(examples=["kontakt@genbrug.example"])
     municipality: str = Field(examples=["0791"])
     offerings: tuple[str, ...] = Field(examples=[["Kontorrengøring"]])
     language: Language = "da"
@@ -108,3 +109,15 @@ class DemandClosed(Event):
     demand_id: Id = Field(examples=["2c9b1b64-7a0f-5e0d-8a44-6c1e0f5d9a03"])
     title: str = Field(examples=["Rengøring af tre daginstitutioner"])
     outcome: str = Field(examples=["closed"])
+
+
+class ErasePerson(ErasureCommand):
+    """Take a person out of all that this service keeps. Again finishes what is missing, or changes nothing."""
+
+
+class ExportPerson(ExportCommand):
+    """Tell what this service keeps of a person. The reply goes to who asks and is kept nowhere."""
+
+
+class PersonErased(Erasure):
+    """This service erased a person; it does not say whom. `subjects` are ids that earlier events told of."""

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.base import Command, Event
+from shared.contracts.person import Erasure, ErasureCommand, ExportCommand
 from shared.contracts.types import (
     Cpv,
     Cvr,
@@ -11,6 +12,7 @@ from shared.contracts.types import (
     HttpUrl,
     HttpUrlOrNothing,
     Id,
+    KeptEmail,
     Language,
     Line,
     Municipality,
@@ -89,7 +91,7 @@ class SupplierState(Event, abstract=True):
     supplier_id: Id = Field(examples=["5f0c7a52-6f0e-5c4e-9d53-0a2f1f6f3f10"])
     cvr: str = Field(examples=["13585628"])
     name: str = Field(examples=["Genbrugsværkstedet ApS"])
-    email: str = Field(examples=["kontakt@genbrug.example"])
+    email: KeptEmail = Field(examples=["kontakt@genbrug.example"])
     municipality: str = Field(examples=["0791"])
     offerings: tuple[OfferingState, ...]
     website: str | None = Field(default=None, examples=["https://genbrug.example"])
@@ -113,3 +115,15 @@ class SupplierWithdrawn(Event):
     supplier_id: Id = Field(examples=["5f0c7a52-6f0e-5c4e-9d53-0a2f1f6f3f10"])
     cvr: str = Field(examples=["13585628"])
     name: str = Field(examples=["Genbrugsværkstedet ApS"])
+
+
+class ErasePerson(ErasureCommand):
+    """Take a person out of all that this service keeps. Again finishes what is missing, or changes nothing."""
+
+
+class ExportPerson(ExportCommand):
+    """Tell what this service keeps of a person. The reply goes to who asks and is kept nowhere."""
+
+
+class PersonErased(Erasure):
+    """This service erased a person; it does not say whom. `subjects` are ids that earlier events told of."""

@@ -92,10 +92,18 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20_000), AfterValidator(_lines)]
 """Text of several lines, at most 20,000 characters, nothing like a CPR number."""
 
+
+class Personal:
+    """Marks a field that holds a person's e-mail address: what erasure and access look for."""
+
+
+PERSONAL = Personal()
+
 Email = Annotated[
     str,
     StringConstraints(max_length=254),
     AfterValidator(_email),
+    PERSONAL,
     Field(description="One e-mail address without display name.", json_schema_extra={"format": "email"}),
 ]
 """Exactly one address (RFC 5321), no display name; compared and kept in lower case.
@@ -103,6 +111,18 @@ Email = Annotated[
 What stands before the @ is ASCII (few mail servers take more, RFC 6531); a domain such as blåbær.example is kept in
 its ASCII form (IDNA), so that whoever sends a mail need not know of it.
 """
+
+KeptEmail = Annotated[str, PERSONAL]
+"""An address in an event or a stored document: checked when it came in, taken as it is told."""
+
+
+def normal_email(text: str) -> str:
+    """The one form of an address that is compared; a text that is no address, in lower case."""
+    try:
+        return _email(text)
+    except ValueError:
+        return text.strip().lower()
+
 
 Cvr = Annotated[
     str,

@@ -15,6 +15,7 @@ from shared.contracts.base import Command, Envelope, Message, Reply
 from shared.contracts.problems import Conflict, Invalid, Refused
 from shared.messaging.keyed import KeyedLock
 from shared.observability import tracing
+from shared.persons.erased import BeforeErasure, ErasedList
 from shared.store.errors import Stale
 from shared.store.port import Document, Store
 from shared.store.work import INBOX, Applied, Pending, Work, remember
@@ -28,10 +29,13 @@ RACES = 200
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a message ended: the reply, and whether it had been handled before."""
+    """How a message ended: the reply, and whether it had been handled before, or has no effect because it is about
+    somebody who was erased.
+    """
 
     reply: Reply
     duplicate: bool = False
+    skipped: bool = False
 
 
 class Executor:
@@ -44,9 +48,13 @@ class Executor:
         relay: Callable[[Sequence[Pending]], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         context: Any = None,
+        *,
+        address_key: bytes = b"",
     ) -> None:
+        """`address_key` makes the ids of erased persons."""
         self.store = store
         self.service = service
+        self.erased = ErasedList(store, address_key)
         self.clock = clock
         self.context = context
         self._relay = relay
@@ -67,8 +75,11 @@ class Executor:
         `inbox_id` names the message among all that the service handles (queue and message id). A refusal that is told
         to somebody is remembered as the reply to this id; one that becomes a dead letter is not: it can be replayed.
         """
+        data = await self.erased.without(envelope, model)
+        if data is None:
+            return Outcome(Reply.refused(BeforeErasure().problem()), skipped=True)
         try:
-            message = model.model_validate(envelope.data)
+            message = model.model_validate(data)
         except ValidationError as error:
             raise Invalid.of(error) from None
         async with self._keys.hold(order_key(envelope, message)):
@@ -107,9 +118,7 @@ class Executor:
 
         source = f"/{self.service}/jobs"
         with tracing.span(type) as trace:
-            envelope = Envelope(
-                id=id, source=source, type=type, data={}, correlationid=correlation, traceparent=trace
-            )
+            envelope = Envelope(id=id, source=source, type=type, data={}, correlationid=correlation, traceparent=trace)
             return (await self._once(envelope, None, handler, f"job:{id}", self.service)).reply
 
     async def _once(
@@ -123,8 +132,9 @@ class Executor:
         remember_refusal: bool = True,
     ) -> Outcome:
         digest = _digest(envelope)
+        traceless = isinstance(message, Command) and message.traceless
         for race in range(RACES):
-            seen = await self.store.get(INBOX, inbox_id)
+            seen = None if traceless else await self.store.get(INBOX, inbox_id)
             if seen is not None:
                 return _again(seen, digest)
             work = Work(
@@ -135,8 +145,12 @@ class Executor:
                 sender=sender,
                 inbox_id=inbox_id,
                 context=self.context,
+                erased=self.erased,
+                act=self.act,
             )
             try:
+                if traceless:
+                    return await self._traceless(work, message, handler)
                 return await self._attempt(work, message, handler, digest, remember_refusal)
             except Applied as before:
                 await remember(self.store, [before.entry])
@@ -156,6 +170,12 @@ class Executor:
             return await self._refuse(work, refusal, digest, remember_refusal)
         await work.commit(self._entry(work, reply, digest))
         return Outcome(reply)
+
+    async def _traceless(self, work: Work, message: Message | None, handler: Handler) -> Outcome:
+        try:
+            return Outcome(Reply.done(await handler(message, work)))
+        except Refused as refusal:
+            return Outcome(Reply.refused(refusal.problem()))
 
     async def _refuse(self, work: Work, refusal: Refused, digest: str, keep: bool) -> Outcome:
         # Somebody may have carried out the same message meanwhile: then its own success is what refuses it here.

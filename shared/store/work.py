@@ -84,8 +84,12 @@ class Work:
         sender: str = "",
         inbox_id: str = "",
         context: Any = None,
+        erased: "ErasedList | None" = None,
+        act: "Callable[..., Any] | None" = None,
     ) -> None:
         self.store = store
+        self._erased = erased
+        self._act = act
         self.service = service
         self.message = message
         self.now = now

@@ -63,6 +63,8 @@ def test_known_messages():
         "register-supplier",
         "update-supplier",
         "withdraw-supplier",
+        "erase-person",
+        "export-person",
     ]
     assert "supplier-registered" in [m.message_name for m in events("supplier")]
     assert commands("weather") == []

@@ -7,7 +7,7 @@ import pytest
 
 from shared.contracts.base import Envelope
 from shared.messaging.executor import Executor
-from shared.store.work import INBOX, Work
+from shared.store.work import OWN_COLLECTIONS, Work
 from tests.messaging.probe import COUNTERS, Add, Counter, Total
 from tests.support.stores import fresh_store
 from tests.support.watched import Counting, Dying, Killed
@@ -25,7 +25,7 @@ def message(id: str = "m1", amount: int = 2) -> Envelope:
 
 @pytest.fixture
 async def store(tmp_path) -> AsyncIterator[Any]:
-    async with fresh_store(f"sqlite:///{tmp_path}/store.db", [INBOX, COUNTERS.collection]) as found:
+    async with fresh_store(f"sqlite:///{tmp_path}/store.db", [*OWN_COLLECTIONS, COUNTERS.collection]) as found:
         yield found
 
 

@@ -11,7 +11,7 @@ from shared.contracts.base import Envelope
 from shared.messaging import relay
 from shared.store.connect import connect
 from shared.store.port import PENDING, Store
-from shared.store.work import INBOX
+from shared.store.work import OWN_COLLECTIONS
 from tests.messaging.probe import COUNTERS, SEEN, Add, Added
 from tests.support.running import until
 
@@ -37,7 +37,7 @@ async def left(store: Store, counter: str, seconds: int = 0, **lists: Any) -> No
 async def before(folder: Any) -> AsyncIterator[Store]:
     """The service's store while no service runs."""
     store = connect(f"sqlite:///{folder / 'probe'}.db")
-    await store.open([INBOX, COUNTERS.collection, SEEN.collection])
+    await store.open([*OWN_COLLECTIONS, COUNTERS.collection, SEEN.collection])
     yield store
     await store.close()
 

@@ -13,7 +13,7 @@ from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.replay import replay
 from shared.store.connect import connect
 from shared.store.port import PENDING
-from shared.store.work import INBOX
+from shared.store.work import INBOX, OWN_COLLECTIONS
 from tests.messaging import probe
 from tests.messaging.probe import COUNTERS, SEEN, Add
 from tests.support.harness import Harness
@@ -36,7 +36,7 @@ async def test_what_was_relayed_stands_in_no_outbox(service, client):
 
 async def test_the_sweep_sends_what_a_crash_left(start, tmp_path):
     store = connect(f"sqlite:///{tmp_path / 'probe'}.db")
-    await store.open([INBOX, COUNTERS.collection, SEEN.collection])
+    await store.open([*OWN_COLLECTIONS, COUNTERS.collection, SEEN.collection])
     harness = Harness(probe, [COUNTERS, SEEN], store, None)
     harness.now = datetime.now(UTC) - timedelta(minutes=1)
     harness.relayed = contextlib.nullcontext  # type: ignore[method-assign, assignment] # it died before the relay

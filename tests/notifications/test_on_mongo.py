@@ -9,7 +9,7 @@ from services.notifications import messages
 from services.notifications.forgetting import forget_mails, forget_unconfirmed
 from services.notifications.store import REPOSITORIES
 from shared.contracts.notifications import CampaignFinished
-from shared.store.work import INBOX
+from shared.store.work import OWN_COLLECTIONS
 from tests.notifications.happenings import confirmed, registered
 from tests.notifications.rig import SITE, Rig, context, settings
 from tests.notifications.sink import DROP, Sink
@@ -23,7 +23,7 @@ PEOPLE = [f"person{n}@forening.example" for n in range(9)]
 async def rig(sink: Sink, mongo_server: MongoServer) -> AsyncIterator[Rig]:
     chosen = settings(mail_lease_seconds=2)
     around = context(chosen)
-    collections = [*(r.collection for r in REPOSITORIES), INBOX]
+    collections = [*(r.collection for r in REPOSITORIES), *OWN_COLLECTIONS]
     async with fresh_store(mongo_server.database_url(), collections) as store:
         yield Rig(Harness(messages, REPOSITORIES, store, around), sink, chosen, around)
 

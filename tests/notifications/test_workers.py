@@ -17,7 +17,7 @@ from services.notifications.store import CAMPAIGNS, DELIVERIES, REPOSITORIES, SU
 from shared.contracts.notifications import SendCampaign
 from shared.store.connect import connect
 from shared.store.port import Put, Store
-from shared.store.work import INBOX
+from shared.store.work import OWN_COLLECTIONS
 from tests.notifications.rig import context, settings
 from tests.notifications.sink import Sink
 
@@ -44,7 +44,7 @@ async def worker(database: Path, sink: Sink) -> AsyncIterator[Process]:
 
 async def filled(store: Store) -> None:
     """A campaign to everybody, and a sign-up mail to some."""
-    await store.open([*(r.collection for r in REPOSITORIES), INBOX])
+    await store.open([*(r.collection for r in REPOSITORIES), *OWN_COLLECTIONS])
     from services.notifications.domain import Subscriber, delivery, signup_letter
     from tests.notifications.happenings import confirmed
 

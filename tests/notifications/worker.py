@@ -10,14 +10,14 @@ from services.notifications.campaigns import Campaigns
 from services.notifications.sending.job import Surroundings, dispatcher
 from services.notifications.store import REPOSITORIES
 from shared.store.connect import connect
-from shared.store.work import INBOX
+from shared.store.work import OWN_COLLECTIONS
 from tests.notifications.rig import context, settings
 
 
 async def main(database: str, port: str) -> None:
     chosen = settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{port}"), mail_lease_seconds=1)
     store, around = connect(f"sqlite:///{database}"), context(chosen)
-    await store.open([*(r.collection for r in REPOSITORIES), INBOX])
+    await store.open([*(r.collection for r in REPOSITORIES), *OWN_COLLECTIONS])
 
     def clock() -> datetime:
         return datetime.now(UTC)

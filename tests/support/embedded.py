@@ -20,7 +20,7 @@ from shared.messaging.topology import Topology
 from shared.service import topology
 from shared.store.connect import connect
 from shared.store.port import PENDING, PENDING_LISTS, Document
-from shared.store.work import INBOX
+from shared.store.work import OWN_COLLECTIONS
 from tests.support.running import until
 
 SERVICES = discover()
@@ -135,7 +135,7 @@ def program(*arguments: str) -> list[str]:
 
 async def documents(service: str, url: str) -> dict[str, list[Document]]:
     """Every document of every collection of one service's store."""
-    collections = [INBOX, *(r.collection for r in importlib.import_module(f"services.{service}.store").REPOSITORIES)]
+    collections = [*OWN_COLLECTIONS, *(r.collection for r in importlib.import_module(f"services.{service}.store").REPOSITORIES)]
     store = connect(url)
     await store.open(collections)
     try:

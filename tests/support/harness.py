@@ -15,7 +15,7 @@ from shared.messaging.executor import Executor, Handler
 from shared.store.connect import connect
 from shared.store.port import PENDING, Between, Document, Store, Trim
 from shared.store.repository import Repository
-from shared.store.work import INBOX, Pending, remember, write_beside
+from shared.store.work import OWN_COLLECTIONS, Pending, remember, write_beside
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 """The time in tests until they set another."""
@@ -137,7 +137,7 @@ async def harness(
     """A harness over a fresh SQLite store of its own. `wrap` may put something between the service and its store."""
     with tempfile.TemporaryDirectory() as folder:
         store = connect(f"sqlite:///{Path(folder) / 'store.db'}")
-        await store.open([*(r.collection for r in repositories), INBOX])
+        await store.open([*(r.collection for r in repositories), *OWN_COLLECTIONS])
         try:
             yield Harness(messages, repositories, wrap(store), context)
         finally:

@@ -96,6 +96,10 @@ class NetworkEvent(Aggregate):
         """Whether the first in the waiting list moves up when this sign-up is cancelled."""
         return signup.state == "confirmed" and self.seats(signup.attendance).waiting > 0 and now < self.starts
 
+    def can_release(self, now: datetime) -> bool:
+        """Whether a sign-up can still be cancelled by itself."""
+        return self.state == "announced" and now < self.ends
+
     def release(self, signup: Signup, following: Signup | None, now: datetime) -> tuple["NetworkEvent", list[Signup]]:
         """Cancel an active sign-up; `following`, the first in the waiting list, gets its seat. Over."""
         if now >= self.ends:

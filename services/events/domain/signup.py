@@ -4,7 +4,8 @@ from datetime import datetime
 
 from shared.contracts.aggregate import Aggregate
 from shared.contracts.events import Attendance, SignUpState
-from shared.contracts.types import Language
+from shared.contracts.person import ERASED_ADDRESS, ERASED_NAME
+from shared.contracts.types import KeptEmail, Language
 
 ACTIVE: tuple[SignUpState, ...] = ("confirmed", "waiting")
 """The states that a person can have one sign-up in for an event. A cancelled one never comes back."""
@@ -15,7 +16,7 @@ class Signup(Aggregate):
 
     event_id: str
     name: str
-    email: str
+    email: KeptEmail
     attendance: Attendance
     language: Language
     state: SignUpState
@@ -30,3 +31,7 @@ class Signup(Aggregate):
     def to(self, state: SignUpState) -> "Signup":
         """The same sign-up in another state."""
         return self.model_copy(update={"state": state})
+
+    def without_person(self) -> "Signup":
+        """What stays when the person was erased: that somebody had, or wanted, a seat."""
+        return self.model_copy(update={"name": ERASED_NAME, "email": ERASED_ADDRESS})

@@ -8,15 +8,23 @@ from services.notifications.domain.campaign import (
     unannounced,
 )
 from services.notifications.domain.consent import TEXTS, Consent, Seen
-from services.notifications.domain.delivery import OPEN, Delivery, DeliveryState, Lane, Patience, delivery
+from services.notifications.domain.delivery import (
+    OPEN,
+    Delivery,
+    DeliveryState,
+    Lane,
+    Patience,
+    delivery,
+    ended_unseen,
+)
 from services.notifications.domain.heard import HeardSignup
-from services.notifications.domain.identity import address_id
 from services.notifications.domain.letter import Letter, instant, match_letters, signup_letter, welcome
 from services.notifications.domain.news import News, NewsItem
 from services.notifications.domain.subscriber import LINK_DAYS, Asked, Subscriber
 from services.notifications.domain.suppression import Suppression
 from services.notifications.domain.throttle import Pace, Throttle
 from services.notifications.domain.topics import TOPICS, ordered, topic_name
+from shared.contracts.identity import address_id
 
 __all__ = [
     "LINK_DAYS",
@@ -43,6 +51,7 @@ __all__ = [
     "announcement",
     "announcement_id",
     "delivery",
+    "ended_unseen",
     "instant",
     "match_letters",
     "ordered",

@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from shared.contracts.aggregate import Aggregate
-from shared.contracts.types import Language, Topic
+from shared.contracts.person import ERASED_ADDRESS
+from shared.contracts.types import KeptEmail, Language, Topic
 
 TEXT_VERSION = "2026-11"
 """Counts up with every change of a word in TEXTS."""
@@ -38,7 +39,7 @@ class Consent(Aggregate):
     """One entry: `asked` for topics, `confirmed` them by the link in the mail, `gave-up` them."""
 
     subscriber_id: str
-    email: str
+    email: KeptEmail
     topics: tuple[Topic, ...]
     action: Literal["asked", "confirmed", "gave-up"]
     at: datetime
@@ -46,3 +47,7 @@ class Consent(Aggregate):
     text_version: str = TEXT_VERSION
     text: str
     seen: Seen
+
+    def without_person(self) -> "Consent":
+        """What stays when the person was erased: the proof that somebody with this keyed id agreed (GDPR art. 7(1))."""
+        return self.model_copy(update={"email": ERASED_ADDRESS, "seen": Seen()})

@@ -16,7 +16,7 @@ from shared.contracts.events import (
 )
 from shared.contracts.procurement import SupplierMatched
 from shared.contracts.supplier import SupplierRegistered
-from shared.contracts.types import Language
+from shared.contracts.types import KeptEmail, Language
 
 
 class Letter(BaseModel):
@@ -28,11 +28,11 @@ class Letter(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: str
-    recipient: str
+    recipient: KeptEmail
     language: Language
     data: dict[str, Any]
     name: str | None = None
-    reply_to: str | None = None
+    reply_to: KeptEmail | None = None
     expires_at: datetime | None = None
 
 

@@ -10,7 +10,8 @@ from services.notifications.domain.topics import ordered
 from shared.contracts.aggregate import Aggregate
 from shared.contracts.base import Event
 from shared.contracts.notifications import Subscribe, SubscriberUnsubscribed, SubscriptionConfirmed
-from shared.contracts.types import Language, Topic
+from shared.contracts.person import ERASED_ADDRESS
+from shared.contracts.types import KeptEmail, Language, Topic
 
 LINK_DAYS = timedelta(days=7)
 """How long the link in a confirmation mail works."""
@@ -42,7 +43,7 @@ class Asked:
 class Subscriber(Aggregate):
     """One address. `topics` are confirmed; `ask` is not. `mailed_at`: the last confirmation mail."""
 
-    email: str
+    email: KeptEmail
     language: Language
     name: str | None = None
     topics: tuple[Topic, ...] = ()
@@ -64,7 +65,10 @@ class Subscriber(Aggregate):
         mail = self.mailed_at is None or now - self.mailed_at >= MAIL_PAUSE
         if not mail and ask.topics == waiting:
             return Asked(self, changed=False, mail=False)
-        after = self.model_copy(update={"ask": ask, "mailed_at": now if mail else self.mailed_at})
+        # With the address: one who was erased comes back by asking.
+        after = self.model_copy(
+            update={"email": command.email, "ask": ask, "mailed_at": now if mail else self.mailed_at}
+        )
         return Asked(after, changed=True, mail=mail)
 
     def waiting(self, now: datetime) -> tuple[Topic, ...]:
@@ -100,3 +104,9 @@ class Subscriber(Aggregate):
         gone = ordered(had & set(topics))
         told = (SubscriberUnsubscribed(subscriber_id=self.id, topics=gone, left=left),) if gone else ()
         return after, given_up, told
+
+    def without_person(self) -> tuple["Subscriber", tuple[Event, ...]]:
+        """What stays when the person was erased: the keyed id, without topics."""
+        after = Subscriber(id=self.id, version=self.version, email=ERASED_ADDRESS, language=self.language)
+        told = SubscriberUnsubscribed(subscriber_id=self.id, topics=self.topics, left=())
+        return after, (told,) if self.topics else ()

@@ -5,6 +5,7 @@ from datetime import timedelta
 from services.notifications.context import context_of
 from services.notifications.domain import Delivery, Letter, delivery
 from services.notifications.store import DELIVERIES
+from shared.contracts.person import ERASED_ADDRESS
 from shared.contracts.problems import Invalid
 from shared.store.work import Work
 
@@ -14,8 +15,11 @@ events into an empty store writes to nobody."""
 
 
 async def post(work: Work, *letters: Letter) -> None:
-    """Write the deliveries at once, keyed by the message: again changes nothing."""
-    await work.put(DELIVERIES, *(compose(work, letter) for letter in letters))
+    """Write the deliveries at once, keyed by the message: again changes nothing. Nobody writes to an erased address,
+    nor has answers sent there.
+    """
+    there = [letter for letter in letters if ERASED_ADDRESS not in (letter.recipient, letter.reply_to)]
+    await work.put(DELIVERIES, *(compose(work, letter) for letter in there))
     context_of(work).bell.ring()
 
 

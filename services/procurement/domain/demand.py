@@ -6,6 +6,7 @@ from typing import Literal
 from services.procurement.domain.reach import Reach
 from shared.contracts.aggregate import Aggregate
 from shared.contracts.base import Event
+from shared.contracts.person import ERASED_ADDRESS
 from shared.contracts.problems import Conflict, Invalid, NotFound
 from shared.contracts.procurement import BuyerState, DemandClosed, DemandPublished, PublishDemand
 
@@ -38,6 +39,11 @@ class Demand(Aggregate):
     def run_out(self) -> "Demand":
         """Past its deadline, so no longer searched for; its state stays, since the buyer still tells the outcome."""
         return self.model_copy(update={"codes": (), "line": ()})
+
+    def without_contact(self) -> "Demand":
+        """The address of the buyer's contact was erased: nobody could be told of a match, so there are none."""
+        buyer = self.buyer.model_copy(update={"email": ERASED_ADDRESS})
+        return self.run_out().model_copy(update={"buyer": buyer})
 
     def close(self, outcome: Outcome, now: datetime) -> Change:
         """Take no more matches. The same outcome again changes nothing; OtherOutcome for another one."""

@@ -2,8 +2,9 @@
 
 from services.procurement.domain.reach import Reach
 from shared.contracts.aggregate import Aggregate
+from shared.contracts.person import ERASED_ADDRESS
 from shared.contracts.supplier import OfferingState, SupplierState
-from shared.contracts.types import Language
+from shared.contracts.types import KeptEmail, Language
 
 
 class Supplier(Aggregate):
@@ -13,7 +14,7 @@ class Supplier(Aggregate):
 
     cvr: str = ""
     name: str = ""
-    email: str = ""
+    email: KeptEmail = ""
     municipality: str = ""
     offerings: tuple[OfferingState, ...] = ()
     language: Language = "da"
@@ -22,8 +23,10 @@ class Supplier(Aggregate):
 
 
 def listed(event: SupplierState, version: int) -> Supplier:
-    """The supplier as an event tells it at a version. An offering without a CPV code can be seen but not matched."""
-    reach = Reach.of(offering.cpv for offering in event.offerings)
+    """The supplier as an event tells it at a version. An offering without a CPV code can be seen but not matched,
+    nor can a supplier that nobody can write to.
+    """
+    reach = Reach.of(o.cpv for o in event.offerings if event.email != ERASED_ADDRESS)
     return Supplier(
         id=event.supplier_id,
         version=version,

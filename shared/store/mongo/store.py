@@ -178,6 +178,9 @@ class MongoStore:
     async def delete_file(self, name: str) -> bool:
         return await Files(self._database).delete(clean_id(name))
 
+    async def shred(self) -> None:
+        """WiredTiger gives free space back to itself; nothing to be done from here."""
+
     async def explain(self, collection: Collection, where: Where, order: str | None = None) -> str:
         by = parse_order(order)
         find = {

@@ -14,7 +14,7 @@ from shared.store.codec import dumps
 from shared.store.errors import Unavailable
 from shared.store.order import parse_order
 from shared.store.port import Between, Collection, Document, In, Put, Snapshot, Trim, Where, declared
-from shared.store.sqlite import files, reading, schema, writing
+from shared.store.sqlite import files, reading, schema, shredding, writing
 from shared.store.sqlite.planning import Plan, plan_of
 from shared.store.sqlite.schema import Table
 from shared.store.sqlite.snapshot import snapshot_of
@@ -158,6 +158,9 @@ class SqliteStore:
 
     async def delete_file(self, name: str) -> bool:
         return await self._write(lambda c: files.delete(c, clean_id(name)))
+
+    async def shred(self) -> None:
+        await asyncio.to_thread(shredding.shred, self.path)
 
     async def explain(self, collection: Collection, where: Where, order: str | None = None) -> str:
         plan = self._plan(collection, where, order)
