@@ -229,8 +229,8 @@ class Store(Protocol):
         """Remove a file; whether it was there."""
 
     async def shred(self) -> None:
-        """What was deleted or replaced leaves the store's files too, as far as it can be made to: SQLite writes its file
-        anew, without it; MongoDB uses its place again when it needs it, and has no means to hurry that.
+        """What was deleted or replaced leaves the store's files too, as far as it can be made to: SQLite writes its
+        file anew, without it; MongoDB uses its place again when it needs it, and has no means to hurry that.
         """
 
     async def explain(self, collection: Collection, where: Where, order: str | None = None) -> str:
