@@ -1,6 +1,7 @@
 """A real SMTP server on loopback whose answers a test sets."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ class Received:
     sender: str
     recipient: str
     content: bytes
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def mail(self) -> EmailMessage:

@@ -89,22 +89,27 @@ class EmbeddedBroker:
         self._system.wait_ready()
 
     def control(self, *words: str) -> str:
-        epmd = Home(self._folder).ports(["rabbitmq-epmd"], must_be_free=False)["rabbitmq-epmd"]
-        program = next(path for path in CONTROL if shutil.which(path))
-        environment = {
-            "HOME": str(self._folder / "rabbitmq"),
-            "PATH": os.environ["PATH"],
-            "LC_ALL": "C.UTF-8",
-            "ERL_EPMD_PORT": str(epmd),
-            "RABBITMQ_CONF_ENV_FILE": os.devnull,
-        }
-        command = [program, "--quiet", "--node", NODE, *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 0, done.stderr or done.stdout
-        return done.stdout
+        return control(Home(self._folder), *words)
 
     def stop(self) -> None:
         self._system.stop()
+
+
+def control(home: Home, *words: str) -> str:
+    """`rabbitmqctl <words>` on the embedded node of a home."""
+    epmd = home.ports(["rabbitmq-epmd"], must_be_free=False)["rabbitmq-epmd"]
+    program = next(path for path in CONTROL if shutil.which(path))
+    environment = {
+        "HOME": str(home.broker),
+        "PATH": os.environ["PATH"],
+        "LC_ALL": "C.UTF-8",
+        "ERL_EPMD_PORT": str(epmd),
+        "RABBITMQ_CONF_ENV_FILE": os.devnull,
+    }
+    command = [program, "--quiet", "--node", NODE, *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr or done.stdout
+    return done.stdout
 
 
 class ContainerBroker:

@@ -17,6 +17,10 @@ class Tap:
         self._open: defaultdict[int, asyncio.Event] = defaultdict(_opened)
         self.answered = 1_000_000
         """How many connections get through; further ones are taken and never answered, as by a host that died."""
+        self.refusing = False
+        """Whether new connections are broken off at once."""
+        self.delay = 0.0
+        """Seconds that whatever passes is late, either way."""
         self.held = 0
         """Bytes for the broker that wait, or waited, in a frozen connection."""
         self.url = ""
@@ -54,7 +58,14 @@ class Tap:
         self._ends.add(writer)
         if number > self.answered:
             return
-        up_reader, up_writer = await asyncio.open_connection(self._url.hostname, self._url.port)
+        try:
+            if self.refusing:
+                raise ConnectionRefusedError
+            up_reader, up_writer = await asyncio.open_connection(self._url.hostname, self._url.port)
+        except OSError:
+            writer.close()
+            self._ends.discard(writer)
+            return
         self._ends.add(up_writer)
         ways = [self._pass(number, reader, up_writer, up=True), self._pass(number, up_reader, writer, up=False)]
         await asyncio.wait([asyncio.create_task(way) for way in ways], return_when=asyncio.FIRST_COMPLETED)
@@ -68,6 +79,7 @@ class Tap:
                 if up and not self._open[number].is_set():
                     self.held += len(data)
                 await self._open[number].wait()
+                await asyncio.sleep(self.delay)
                 writer.write(data)
                 await writer.drain()
             await self._open[number].wait()
