@@ -10,8 +10,8 @@ from pathlib import Path
 OTHERS = ("integrator", "operator")
 """Broker users that are no service."""
 
-FURTHER = {"notifications": ("address_key",)}
-"""Service -> secrets that it needs besides the common ones; each is a setting, and its value may never change."""
+FURTHER = ("address_key",)
+"""What else every service needs; each is a setting, and its value may never change."""
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Credentials:
     def complete(self, users: Sequence[str]) -> list[str]:
         """Make what is missing for these broker users; what is there stays. Returns the users that got something."""
         services = [user for user in users if user not in OTHERS]
-        further = [f"{service}/{setting}" for service in services for setting in FURTHER.get(service, ())]
+        further = [f"{service}/{setting}" for service in services for setting in FURTHER]
         common = ((self.amqp, users), (self.store, services), (self.store_root, services), (self.link_keys, services))
         wanted = (*common, (self.further, further))
         made = []

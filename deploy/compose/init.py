@@ -9,7 +9,7 @@ Each directory below /secrets is a volume that one container reads; `state` is r
     state/passwords.json                            everything; all else is written anew from it at every start
     broker/{rabbitmq.conf,definitions.json}         with password hashes only
     operator/amqp_url
-    <service>/{amqp_url,store_url,link_keys}        and what else it needs (credentials.FURTHER)
+    <service>/{amqp_url,store_url,link_keys,address_key}
     <service>-store/{root_password,users.js,users.json}
 """
 
@@ -68,7 +68,7 @@ def _hand_to_service(known: Credentials, service: str) -> None:
         "amqp_url": amqp_url(known, service, BROKER),
         "store_url": store_url(known, service),
         "link_keys": known.link_keys[service],
-        **{setting: known.further[f"{service}/{setting}"] for setting in FURTHER.get(service, ())},
+        **{setting: known.further[f"{service}/{setting}"] for setting in FURTHER},
     }
     _files(service, own, owner=SERVICE_USER)
     _files(f"{service}-store", {"root_password": known.store_root[service]})

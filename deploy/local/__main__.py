@@ -57,6 +57,12 @@ def _test(arguments: list[str]) -> int:
     return test(arguments)
 
 
+def _chaos(arguments: list[str]) -> int:
+    from tests.faults import chaos
+
+    return chaos.main(arguments)
+
+
 def _operate(arguments: list[str]) -> int:
     from deploy.local.commands import operate
 
@@ -72,10 +78,12 @@ COMMANDS: dict[str, tuple[Run, str]] = {
     "backup": (_backup, "saves every store and the keys in a directory, while the system serves"),
     "restore": (_restore, "fills the empty stores of a system that is down from a backup"),
     "test": (_test, "runs the tests [pytest arguments; --faults: the long ones too]"),
+    "chaos": (_chaos, "a load under random faults, and what was lost [--seconds N --seed S|A..B --json]"),
     "send": (_operate, "sends a command and prints its reply: send <service> <command> [file|-]"),
     "watch": (_operate, "follows events as they happen [pattern]"),
     "dead": (_operate, "dead letters: list, show, edit, replay, drop; audit"),
     "replay": (_operate, "feeds past events to one service: replay --to <service> [--since …] [--type …]"),
+    "person": (_operate, "what is kept of a person, or out with it: person export|erase <email>"),
     "contracts": (_operate, "a message's schema and an example"),
 }
 

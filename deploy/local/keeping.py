@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.local.home import read_json, write_json
-from deploy.local.plan import ADDRESSES
+from deploy.local.plan import lasting_secrets
 from deploy.local.problem import Problem
 from deploy.local.system import System
 
@@ -97,7 +97,7 @@ def _upkeep(system: System, service: str, *arguments: str, **more: str) -> None:
 
 
 def _secret_names(system: System) -> list[str]:
-    return [*(f"{name}-links" for name in system.services), ADDRESSES]
+    return lasting_secrets(system.services)
 
 
 def _keys(directory: Path) -> dict[str, str]:

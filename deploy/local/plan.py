@@ -12,8 +12,11 @@ from deploy.local.home import ROOT, Home
 from deploy.local.process import Spec
 
 INTEGRATOR, OPERATOR = "integrator", "operator"
-ADDRESSES = "notifications-addresses"
-"""The secret that keys subscribers' ids."""
+
+
+def lasting_secrets(services: Sequence[str]) -> list[str]:
+    """Names of the secrets that are never made anew: they sign links, and key the ids of addresses."""
+    return [f"{name}-{what}" for name in services for what in ("links", "addresses")]
 
 
 def discover(root: Path = ROOT) -> list[str]:
@@ -45,7 +48,7 @@ class Planner:
         self._users = [*sorted({*self._services, *discover(root)}), INTEGRATOR, OPERATOR]
         own = ["rabbitmq", "rabbitmq-distribution", "rabbitmq-epmd", "smtp"]
         self._ports = home.ports([*own, *self._services], must_be_free=starting)
-        self._secrets = home.secrets([*self._users, *(f"{name}-links" for name in self._services), ADDRESSES])
+        self._secrets = home.secrets([*self._users, *lasting_secrets(self._services)])
 
     def plan(self, program: Path | None) -> Plan:
         """`program`: RabbitMQ's start script; None where the environment gives a broker."""
@@ -85,7 +88,6 @@ class Planner:
         """How a service is started."""
         environment = {f"{name.upper()}_{key}": value for key, value in self._own(name).items()}
         if name == "notifications":
-            environment["NOTIFICATIONS_ADDRESS_KEY"] = self._secrets[ADDRESSES]
             environment["NOTIFICATIONS_SMTP_URL"] = f"smtp://127.0.0.1:{self._ports['smtp']}"
         arguments = [sys.executable, "-m", f"services.{name}"]
         probe = f"http:{self._http_port(name)}"
@@ -103,6 +105,7 @@ class Planner:
             "HTTP_PORT": str(self._ports[name]),
             "PUBLIC_URL": f"http://127.0.0.1:{self._http_port(name)}",
             "LINK_KEYS": f"k1:{self._secrets[f'{name}-links']}",
+            "ADDRESS_KEY": self._secrets[f"{name}-addresses"],
             "LOG_FORMAT": "json",
             "TRUSTED_USERS": ",".join(dict.fromkeys((OPERATOR, *self._given_user()))),
         }

@@ -26,6 +26,7 @@ COMMANDS = {
     "watch": Command("shared.cli.watch", "print events as they come"),
     "dead": Command("shared.cli.dead", "list, show, edit, replay or drop the messages that were given up"),
     "replay": Command("shared.cli.replay", "feed one service from the log of all events"),
+    "person": Command("shared.cli.person", "tell what is kept of a person, or erase the person everywhere"),
     "contracts": Command("shared.cli.contracts", "list the messages; show the schema and an example of one"),
 }
 
