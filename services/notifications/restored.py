@@ -5,6 +5,7 @@ back to the backup: those are known as ended again, and the rest goes out as if 
 can tell: what was queued ends as `uncertain`, campaigns in the making are called off.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -34,11 +35,28 @@ async def settle_mails(service: Service, since: datetime, log_url: str | None) -
     """What happens to mails after a restore; see above. Again changes nothing."""
     told = await _told(log_url, since) if log_url else None
     if told is None:
-        now = service.executor.clock()
-        held, stopped = await _end_open(service.store, now), await _call_off(service.store, now)
-        return f"the log of events does not reach back: {held} mails are uncertain, {stopped} campaigns called off"
+        return await hold(service.store, service.executor.clock())
+    return await recall(service.store, told)
+
+
+async def hold(store: Store, now: datetime) -> str:
+    """Without the log: nothing that was open goes out. Each mail is told as uncertain, by an event from the outbox."""
+    held = sum([await _end_all(store, now, state) for state in OPEN])
+    stopped = await _call_off(store, now)
+    return f"the log of events does not reach back: {held} mails are uncertain, {stopped} campaigns called off"
+
+
+async def recall(store: Store, told: Sequence[Envelope]) -> str:
+    """With the log: what it tells of the time since the backup is so again."""
     for envelope in told:
-        await _recall(service.store, envelope)
+        event = _RECALLED[envelope.type].model_validate(envelope.data)
+        match event:
+            case MailSent():
+                await _ended(store, event, "sent", envelope)
+            case MailFailed():
+                await _ended(store, event, event.outcome, envelope)
+            case SubscriberUnsubscribed():
+                await _left(store, event, envelope.time)
     return f"the log of events told of {len(told)} mails and unsubscriptions since the backup"
 
 
@@ -60,17 +78,6 @@ async def _told(log_url: str, since: datetime) -> list[Envelope] | None:
     finally:
         await publisher.close()
     return found if first is not None and first <= since else None
-
-
-async def _recall(store: Store, envelope: Envelope) -> None:
-    event = _RECALLED[envelope.type].model_validate(envelope.data)
-    match event:
-        case MailSent():
-            await _ended(store, event, "sent", envelope)
-        case MailFailed():
-            await _ended(store, event, event.outcome, envelope)
-        case SubscriberUnsubscribed():
-            await _left(store, event, envelope.time)
 
 
 async def _ended(store: Store, event: MailSent | MailFailed, state: Ending, envelope: Envelope) -> None:
@@ -95,11 +102,6 @@ async def _left(store: Store, event: SubscriberUnsubscribed, at: datetime) -> No
     if given_up:
         raised = after.model_copy(update={"version": before.version + 1})
         await _work(store, at).put(SUBSCRIBERS, raised)
-
-
-async def _end_open(store: Store, now: datetime) -> int:
-    """Each is told as uncertain, by an event from the outbox."""
-    return sum([await _end_all(store, now, state) for state in OPEN])
 
 
 async def _end_all(store: Store, now: datetime, state: str) -> int:

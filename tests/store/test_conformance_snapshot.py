@@ -5,7 +5,9 @@ from tests.store.data import ODD_STRINGS, OTHERS, THINGS, ids, thing
 
 
 async def test_a_snapshot_has_every_document_in_order_of_ids_and_every_file(store: Store) -> None:
-    names = sorted({text[:100] for text in ODD_STRINGS if "\0" not in text} | {f"n{number:03}" for number in range(450)})
+    names = sorted(
+        {text[:100] for text in ODD_STRINGS if "\0" not in text} | {f"n{number:03}" for number in range(450)}
+    )
     await store.insert_many(OTHERS, [thing(name, text=name) for name in names])
     await store.insert(THINGS, thing("a", tags=["x"], place={"city": "Ry"}))
     await store.write_file("b.pdf", b"\0" * 3_000_000, {"n": 2})

@@ -1,0 +1,92 @@
+"""Mails after a backup came back: none goes out a second time, with the log of all events or without."""
+
+from datetime import timedelta
+
+from services.notifications.restored import hold, recall
+from services.notifications.store import CAMPAIGNS, DELIVERIES
+from shared.contracts.base import Envelope
+from shared.contracts.notifications import CampaignFinished, MailFailed, MailSent, SubscriberUnsubscribed
+from shared.store.work import INBOX
+from tests.notifications.happenings import registered
+from tests.notifications.rig import Rig, told
+from tests.support.harness import NOW
+
+
+async def test_without_the_log_what_was_queued_is_uncertain_and_told(rig: Rig):
+    await rig.harness.feed(registered(), id="cause-1")
+    assert "1 mails are uncertain" in await hold(rig.store, NOW)
+    assert await rig.sent() == []
+    delivery = await rig.delivery()
+    assert delivery.state == "uncertain"
+    (event,) = rig.harness.told(MailFailed)
+    assert (event.outcome, event.mail_id) == ("uncertain", delivery.id)
+    assert "0 mails are uncertain" in await hold(rig.store, NOW)
+
+
+async def test_without_the_log_a_campaign_that_was_going_out_ends_with_what_is_uncertain(rig: Rig):
+    await rig.subscribed(*(f"{n}@laeser.example" for n in range(3)))
+    campaign_id = await rig.send_campaign()
+    while (await rig.campaign(campaign_id)).state == "preparing":
+        await rig.campaigns().step()
+    await hold(rig.store, NOW)
+    assert await rig.sent() == []
+    (event,) = rig.harness.told(CampaignFinished)
+    assert (event.total, event.sent, event.uncertain) == (3, 0, 3)
+
+
+async def test_without_the_log_a_campaign_in_the_making_is_called_off(rig: Rig):
+    await rig.subscribed("a@laeser.example")
+    campaign_id = await rig.send_campaign()
+    assert "1 campaigns called off" in await hold(rig.store, NOW)
+    rig.later(minutes=1)
+    assert await rig.sent() == []
+    assert (await rig.campaign(campaign_id)).state == "finished"
+    assert await rig.store.find(CAMPAIGNS.collection, {"state": "preparing"}, order="due_at") == []
+
+
+async def test_the_log_tells_what_was_queued_and_went_out(rig: Rig):
+    await rig.harness.feed(registered(), id="cause-1")
+    before = await rig.delivery()
+    sent = MailSent(mail_id=before.id, kind=before.kind, cause=before.cause)
+    await recall(rig.store, [envelope(sent)])
+    assert await rig.sent() == []
+    assert (await rig.delivery()).state == "sent"
+    assert told(rig, "mail-sent") == [], "it was told before"
+
+
+async def test_what_the_log_does_not_tell_goes_out(rig: Rig):
+    await rig.harness.feed(registered(), id="cause-1")
+    await recall(rig.store, [])
+    assert len(await rig.sent()) == 1
+
+
+async def test_an_event_told_again_leads_to_no_second_mail(rig: Rig):
+    """Its mail was queued and sent after the backup: only the log knows of it."""
+    await rig.harness.feed(registered(), id="cause-1")
+    before = await rig.delivery()
+    await rig.store.delete(DELIVERIES.collection, {"_id": before.id})
+    await rig.store.delete(INBOX, {"_id": "notifications.from.supplier:cause-1"})
+    await recall(rig.store, [envelope(MailSent(mail_id=before.id, kind=before.kind, cause=before.cause))])
+    await rig.harness.feed(registered(), id="cause-1")
+    assert await rig.sent() == []
+    after = await rig.delivery()
+    assert (after.state, after.recipient) == ("sent", "")
+
+
+async def test_who_left_since_the_backup_stays_away(rig: Rig):
+    await rig.subscribed("a@laeser.example", "b@laeser.example")
+    gone = rig.context.address_id("a@laeser.example")
+    await recall(rig.store, [envelope(SubscriberUnsubscribed(subscriber_id=gone, topics=("newsletter",), left=()))])
+    await rig.send_campaign()
+    assert [mail.recipient for mail in await rig.sent()] == ["b@laeser.example"]
+
+
+def envelope(event: MailSent | SubscriberUnsubscribed) -> Envelope:
+    return Envelope(
+        id="told",
+        source="/notifications",
+        type=event.type(),
+        time=NOW + timedelta(seconds=5),
+        data=event.model_dump(mode="json"),
+        aggregateversion=3,
+    )
