@@ -11,6 +11,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.topology import Topology, is_inner
+from shared.observability.failures import message_of
 
 TRIES = "x-rummelig-tries"
 FIRST = "x-rummelig-first"
@@ -82,7 +83,7 @@ class Failure:
         """From what a handler raised: places and the error's text, no values of variables."""
         frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
         where = "\n".join(f"{f.filename.rpartition('/')[2]}:{f.lineno} {f.name}" for f in frames)
-        return cls(reason, f"{type(error).__name__}: {error}", trace=where)
+        return cls(reason, f"{type(error).__name__}: {message_of(error)}", trace=where)
 
     def named(self, handler: str, type: str, traceparent: str | None) -> "Failure":
         """The same with what was known of the message."""

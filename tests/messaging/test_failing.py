@@ -202,3 +202,15 @@ async def test_a_message_that_kills_its_consumer_again_and_again_is_laid_aside_b
     await connection.close()
     (letter,) = await dead.all()
     assert (letter.id, letter.queue, letter.reason) == ("killer", "probe.commands", "delivery_limit")
+
+
+async def test_a_dead_letter_says_which_field_was_wrong_and_not_what_stood_in_it(start, operator, dead, monkeypatch):
+    async def reads_its_document(_: Fail, __: Any) -> None:
+        Add.model_validate({"counter": ["Asta Eksempel"], "amount": "Asta Eksempel"})
+
+    monkeypatch.setitem(probe.COMMANDS, Fail, reads_its_document)
+    async with start():
+        await publish(operator, "probe.commands", command(Fail, label="x"))
+        (letter,) = await letters(dead)
+    assert letter.detail.startswith("ValidationError: counter: Input should be a valid string; amount: ")
+    assert "Asta" not in letter.detail
