@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class Ports:
     amqp: int
     distribution: int
     epmd: int
+    metrics: int | None = None
+    """Where the node tells its metrics for Prometheus; None: not at all, which saves it some libraries."""
 
 
 class Node:
@@ -48,17 +51,20 @@ class Node:
         self._folder.mkdir(parents=True, exist_ok=True)
         _write(self._folder / "definitions.json", definitions)
         _write(self._folder / "rabbitmq.conf", CONF.read_text(encoding="utf-8") + self._conf())
-        _write(self._folder / "enabled_plugins", "[].\n")
+        plugin = "rabbitmq_prometheus" if self._ports.metrics else ""
+        _write(self._folder / "enabled_plugins", f"[{plugin}].\n")
         _write(self._folder / "rabbitmq-env.conf", "")
         cookie = self._folder / ".erlang.cookie"
         if not cookie.exists():
             _write(cookie, secrets.token_hex(16), 0o400)
-        _only_needed_plugins(program, self._folder / "program")
+        _only_needed_plugins(program, self._folder / "program", plugin)
 
     def _conf(self) -> str:
+        metrics = f"prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {self._ports.metrics}\n"
         return (
             f"\nlisteners.tcp.local = 127.0.0.1:{self._ports.amqp}\n"
             f"load_definitions = {self._folder / 'definitions.json'}\n"
+            f"{metrics if self._ports.metrics else ''}"
         )
 
     def specs(self, program: Path, probe: str) -> list[Spec]:
@@ -108,7 +114,7 @@ def find_program() -> Path | None:
     return next((Path(path) for path in found if path), None)
 
 
-def _only_needed_plugins(program: Path, folder: Path) -> None:
+def _only_needed_plugins(program: Path, folder: Path, plugin: str = "") -> None:
     """A view of RabbitMQ's directory with the libraries that the server itself needs.
 
     Erlang looks for each of about 800 modules in each library directory in turn: without the 50 of plugins that are
@@ -117,7 +123,7 @@ def _only_needed_plugins(program: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     scripts = program.resolve().parent
     libraries = {path.name.rpartition("-")[0]: path for path in (scripts.parent / "plugins").glob("*-*/")}
-    needed = _needed("rabbit", libraries)
+    needed = _needed(["rabbit", plugin] if plugin else ["rabbit"], libraries)
     if not needed:
         return
     for name, targets in {"sbin": list(scripts.iterdir()), "plugins": [libraries[name] for name in needed]}.items():
@@ -126,10 +132,10 @@ def _only_needed_plugins(program: Path, folder: Path) -> None:
             (folder / name / target.name).symlink_to(target)
 
 
-def _needed(first: str, libraries: dict[str, Path]) -> set[str]:
-    """The library and all that its .app files ask for, as far as RabbitMQ brings it; empty if unreadable."""
+def _needed(first: Sequence[str], libraries: dict[str, Path]) -> set[str]:
+    """The libraries and all that their .app files ask for, as far as RabbitMQ brings it; empty if unreadable."""
     found: set[str] = set()
-    waiting = {first}
+    waiting = set(first)
     while waiting:
         name = waiting.pop()
         app = libraries[name] / "ebin" / f"{name}.app" if name in libraries else None

@@ -8,7 +8,7 @@ from services.notifications.context import Context
 from services.notifications.forgetting import forget_personal_data
 from services.notifications.links import MailLinks
 from services.notifications.restored import settle_mails
-from services.notifications.sending.job import send_mails
+from services.notifications.sending.job import send_mails, watch_waiting
 from services.notifications.settings import Settings
 from shared.service import Service
 from shared.settings import load
@@ -30,7 +30,7 @@ def create(settings: Settings | None = None) -> Starlette:
         consumes=messages.CONSUMES,
         publishes=messages.PUBLISHES,
         repositories=store.REPOSITORIES,
-        jobs=(send_mails, run_campaigns, forget_personal_data),
+        jobs=(send_mails, watch_waiting, run_campaigns, forget_personal_data),
         restored=(settle_mails,),
         context=context,
     )

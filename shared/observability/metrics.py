@@ -51,7 +51,8 @@ class Metrics:
         def counter(name: str, says: str, *labels: str) -> Counter:
             return Counter(f"rummelig_{name}", says, labels, registry=registry)
 
-        gauge = self.gauge
+        def gauge(name: str, says: str) -> Gauge:
+            return Gauge(f"rummelig_{name}", says, registry=registry)
 
         self._consumed = counter("consumed", "Messages handled, by how it ended", "queue", "type", "outcome")
         self._retried = counter("retried", "Messages put back to be tried again later", "queue", "type")
@@ -75,6 +76,8 @@ class Metrics:
         self._dead_waiting = Gauge(
             "rummelig_dead_letters", "Dead letters that wait for an operator", ("service",), registry=registry
         )
+        self.mail_waiting = gauge("mail_waiting_seconds", "How long the oldest transactional mail has been due; 0 if none is")
+        self.mail_server_away = gauge("mail_server_away", "1 if mails wait since the mail server cannot be reached")
         self.store_up = gauge("store_up", "1 if the store answers")
         self.broker_up = gauge("broker_up", "1 if the broker is connected")
 
@@ -117,10 +120,6 @@ class Metrics:
     def http(self, status: int, seconds: float) -> None:
         """One request was answered with this status."""
         self._http.labels(f"{status // 100}xx").observe(seconds)
-
-    def gauge(self, name: str, says: str) -> Gauge:
-        """A gauge of one service's own, `rummelig_<name>`."""
-        return Gauge(f"rummelig_{name}", says, registry=self.registry)
 
     @contextmanager
     def timed(self, type: str) -> Iterator[None]:

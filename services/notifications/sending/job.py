@@ -1,5 +1,7 @@
 """The background job that sends, put together from the service's settings."""
 
+import asyncio
+import contextlib
 import os
 import socket
 import uuid
@@ -20,11 +22,14 @@ from services.notifications.sending.outage import Outage
 from services.notifications.sending.pacing import Pacer
 from services.notifications.sending.smtp import Connection
 from services.notifications.settings import Settings
+from services.notifications.store import DELIVERIES
 from shared.service import Service
+from shared.store.errors import StoreError
 from shared.store.port import Store
 from shared.store.work import Pending
 
 REASON = "mail server"
+WATCH_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,20 @@ async def send_mails(service: Service) -> None:
         else:
             service.extra_reasons[REASON] = f"mail server: {reason}"
 
+    service.metrics.mail_server_away.set_function(lambda: REASON in service.extra_reasons)
     around = Surroundings(
         service.store, context, service.executor.clock, service.relay.offer, service.metrics.mail, away
     )
     await dispatcher(settings, around).run()
+
+
+async def watch_waiting(service: Service) -> None:
+    """Measure how long the oldest transactional mail has been due, for ever. Campaigns take the time that they take."""
+    where = {"lane": "transactional", "state": "queued"}
+    while True:
+        with contextlib.suppress(StoreError):
+            found = await service.store.find(DELIVERIES.collection, where, order="due_at", limit=1)
+            now = service.executor.clock()
+            waited = now - (found[0]["due_at"] if found else now)
+            service.metrics.mail_waiting.set(max(0.0, waited.total_seconds()))
+        await asyncio.sleep(WATCH_SECONDS)
