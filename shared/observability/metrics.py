@@ -76,7 +76,7 @@ class Metrics:
         self._dead_waiting = Gauge(
             "rummelig_dead_letters", "Dead letters that wait for an operator", ("service",), registry=registry
         )
-        self.mail_waiting = gauge("mail_waiting_seconds", "How long the oldest transactional mail has been due; 0 if none is")
+        self.mail_waiting = gauge("mail_waiting_seconds", "Since when the oldest transactional mail is due; 0 if none")
         self.mail_server_away = gauge("mail_server_away", "1 if mails wait since the mail server cannot be reached")
         self.store_up = gauge("store_up", "1 if the store answers")
         self.broker_up = gauge("broker_up", "1 if the broker is connected")
