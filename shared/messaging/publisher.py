@@ -23,8 +23,8 @@ from shared.observability import tracing
 
 be_lenient()  # here, since every connection that reads other people's messages is made through this module
 
-HEARTBEAT = 10
-"""Seconds: a half-open connection is noticed after about three of them."""
+HEARTBEAT = 8
+"""Seconds. aiormq gives a silent connection up after 3 * (this + 1), and looks every half of it: 31 at the latest."""
 
 RECONNECT_SECONDS = 1.0
 

@@ -1,10 +1,11 @@
 """Sends commands to the probe service without pause, whatever happens to the broker, and settles the account after."""
 
 import asyncio
+import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,11 +14,12 @@ from shared.messaging.publisher import Outgoing, Publisher, Unconfirmed
 from shared.service import Service
 from shared.store.port import PENDING
 from shared.store.work import INBOX
-from tests.messaging.probe import COUNTERS, SEEN, Add
+from tests.messaging.probe import COUNTERS, SEEN, Add, add
 from tests.support.running import until
 
 QUEUES = ("probe.commands", "probe.from.probe", "probe.retry.50", "probe.retry.100")
 QUIET_SECONDS = 90.0
+PAGE = "/page:"
 
 
 @dataclass
@@ -71,6 +73,64 @@ class Load:
                 await asyncio.sleep(0.1)
 
 
+@dataclass
+class Pages:
+    """Commands that come from within the process, as from a page, without pause until told to stop."""
+
+    service: Service
+    counters: int = 10
+    pause: float = 0.01
+    run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    sent: dict[str, str] = field(default_factory=dict)
+    slowest: float = 0.0
+    """Seconds that the slowest command took."""
+    ended: bool = False
+
+    async def send(self) -> None:
+        """Until `ended`; raises if one is not accepted."""
+        while not self.ended:
+            id = f"{self.run}-{len(self.sent)}"
+            counter = f"{self.run}-c{len(self.sent) % self.counters}"
+            began = time.monotonic()
+            reply = await self.service.executor.execute(Add(counter=counter), add, id=id, source=PAGE.removesuffix(":"))
+            assert reply.ok, reply
+            self.slowest = max(self.slowest, time.monotonic() - began)
+            self.sent[id] = counter
+            await asyncio.sleep(self.pause)
+
+    async def more(self, count: int) -> None:
+        """Wait until so many more were accepted."""
+        wanted = len(self.sent) + count
+
+        async def accepted() -> int:
+            return len(self.sent)
+
+        await until(accepted, lambda n: n >= wanted)
+
+
+@asynccontextmanager
+async def paging(service: Service) -> AsyncIterator[Pages]:
+    """Sends pages as long as the block lasts."""
+    pages = Pages(service)
+    sending = asyncio.create_task(pages.send())
+    try:
+        yield pages
+    finally:
+        pages.ended = True
+        await sending
+
+
+async def ready(service: Service, patience: float) -> float:
+    """Seconds until the service is ready."""
+    began = time.monotonic()
+
+    async def reasons() -> list[str]:
+        return service.reasons()
+
+    await until(reasons, lambda found: not found, patience=patience)
+    return time.monotonic() - began
+
+
 def command(id: str, counter: str) -> Outgoing:
     """Add 1 to the counter, as an integrator sends it who does not wait for the reply."""
     body = Envelope(id=id, source="/integrator", type=Add.type(), data={"counter": counter}).to_json()
@@ -92,8 +152,10 @@ class Account:
 NOTHING = Account(lost=0, duplicated=0, stuck=0)
 
 
-async def settled(service: Service, operator: Publisher, sent: dict[str, str]) -> Account:
-    """The account, as soon as everything is quiet; after QUIET_SECONDS as it stands.
+async def settled(
+    service: Service, operator: Publisher, sent: dict[str, str], way: str = "probe.commands:"
+) -> Account:
+    """The account, as soon as everything is quiet; after QUIET_SECONDS as it stands. `way`: how the commands came in.
 
     lost: commands without an effect, effects whose event never reached its consumer, and totals that the consumer does
     not know. duplicated: effects beyond one for each id. stuck: documents that owe, messages in queues, dead letters.
@@ -104,7 +166,7 @@ async def settled(service: Service, operator: Publisher, sent: dict[str, str]) -
     heard = [key for key in handled if key.startswith("probe.from.probe:")]
     totals = {d["_id"]: int(d["total"]) async for d in service.store.everything(COUNTERS.collection)}
     seen = {d["_id"]: int(d["total"]) async for d in service.store.everything(SEEN.collection)}
-    without_effect = sum(f"probe.commands:{id}" not in handled for id in sent)
+    without_effect = sum(f"{way}{id}" not in handled for id in sent)
     wanted = Counter(sent.values())
     return Account(
         lost=without_effect
@@ -122,8 +184,12 @@ async def _open(service: Service, operator: Publisher, sent: dict[str, str]) -> 
 
 
 async def _stuck(service: Service, operator: Publisher) -> int:
-    owing = [d async for d in service.store.everything(COUNTERS.collection) if PENDING in d]
-    return len(owing) + sum((await depths(operator, [*QUEUES, "probe.dead", "probe.unrouted"])).values())
+    return len(await owing(service)) + sum((await depths(operator, [*QUEUES, "probe.dead", "probe.unrouted"])).values())
+
+
+async def owing(service: Service) -> list[str]:
+    """Ids of the counters that have events to send."""
+    return [d["_id"] async for d in service.store.everything(COUNTERS.collection) if PENDING in d]
 
 
 async def depths(operator: Publisher, queues: Sequence[str]) -> dict[str, int]:

@@ -1,29 +1,16 @@
 """Case 1, and TestReconnect of Watermill's suite: the broker is restarted at 1/3 and at 1/2 of the messages."""
 
 import asyncio
-import time
 
 import pytest
 
-from tests.faults.probing import NOTHING, Load, settled
-from tests.support.running import until
+from tests.faults.probing import NOTHING, Load, ready, settled
 
 BACK_SECONDS = 15.0
 LOAD = [
-    pytest.param(10, 300, 0.1, id="quick"),
+    pytest.param(10, 300, 0.05, id="quick"),
     pytest.param(100, 10_000, 0.2, id="full", marks=[pytest.mark.faults, pytest.mark.timeout(600)]),
 ]
-
-
-async def consuming(service) -> float:
-    """Seconds until every consumer is there again."""
-    up = time.monotonic()
-
-    async def reasons() -> list[str]:
-        return service.reasons()
-
-    await until(reasons, lambda found: not found, patience=BACK_SECONDS)
-    return time.monotonic() - up
 
 
 @pytest.mark.parametrize(("publishers", "count", "pause"), LOAD)
@@ -34,11 +21,11 @@ async def test_case_1_the_broker_restarts_at_a_third_and_at_half(start, broker, 
         await load.reached(count // 3)
         await asyncio.to_thread(broker.control, "stop_app")  # as for an upgrade: everybody is told
         await asyncio.to_thread(broker.control, "start_app")
-        told_back = await consuming(service)
+        told_back = await ready(service, BACK_SECONDS)
         await load.reached(count // 2)
         await asyncio.to_thread(broker.kill)
         await asyncio.to_thread(broker.start)
-        killed_back = await consuming(service)
+        killed_back = await ready(service, BACK_SECONDS)
         await sending
         account = await settled(service, operator, load.sent)
     told(
