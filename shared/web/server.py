@@ -13,6 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from shared.settings import ServiceSettings
+from shared.web.patience import Patience
 
 log = structlog.get_logger()
 
@@ -49,6 +50,7 @@ class Server(uvicorn.Server):
                 host=settings.http_host,
                 port=settings.http_port,
                 loop="uvloop",
+                http=Patience,
                 lifespan="on",
                 ws="none",
                 log_config=None,
