@@ -63,7 +63,7 @@ def test_our_own_containers_cannot_write_to_their_image(name: str):
 
 def test_ports_are_on_loopback_unless_told_otherwise():
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(ports) == len(NAMES) + 3
+    assert len(ports) == len(NAMES) + 5
     assert all(port.startswith("${RUMMELIG_BIND:-127.0.0.1}:") for port in ports)
 
 
