@@ -1,6 +1,8 @@
 """What domain aggregates have in common. Lives beside the contracts so that domain modules import nothing else."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 
 class Aggregate(BaseModel):
@@ -14,3 +16,6 @@ class Aggregate(BaseModel):
 
     id: str
     version: int = 0
+
+    _unknown: dict[str, tuple[Any, Any]] = PrivateAttr(default_factory=dict)
+    """What a newer version of the service put inside its fields (see shared.store.unknown); copies carry it along."""

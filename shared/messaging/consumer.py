@@ -22,7 +22,7 @@ from structlog.contextvars import bound_contextvars
 from shared.contracts.base import Envelope, Message, Reply
 from shared.contracts.problems import Invalid, Refused
 from shared.messaging.cancelling import is_cancelled
-from shared.messaging.dispatch import Dispatch, Route, Unreadable
+from shared.messaging.dispatch import Dispatch, Route, Unknown, Unreadable
 from shared.messaging.executor import Executor, Handler
 from shared.messaging.failing import Delivery, Failing, Failure
 from shared.messaging.publisher import Outgoing, Publisher, Unconfirmed, Unroutable
@@ -99,6 +99,9 @@ class Consumer:
             delivery = replace(delivery, message_id=envelope.id)
             route = dispatch.route(envelope, delivery)
         except Refused as refusal:
+            if isinstance(refusal, Unknown) and delivery.queue.endswith(f".from.{delivery.sender}"):
+                # Its publisher vouches for it, and the queue is bound for it: a newer process of ours knows it.
+                return "unknown", await self._leave_to_newer(delivery, refusal)
             return "unknown", await self._refuse(delivery, envelope, refusal, None)
         with (
             bound_contextvars(
@@ -190,6 +193,18 @@ class Consumer:
         log.error("dead_letter", reason=failure.reason, error=failure.detail, where=failure.trace)
         self._metrics.dead_lettered(delivery.queue, failure.reason)
         return "dead"
+
+    async def _leave_to_newer(self, delivery: Delivery, unknown: Unknown) -> str:
+        """While versions run side by side the next try may reach a process that handles it; when all tries are used up
+        it is a dead letter like any other.
+        """
+        tier = await self._failing.retry_or_bury(delivery, Failure("unknown-type", unknown.detail))
+        log.warning("left_to_newer", queue=delivery.queue, message_id=delivery.message_id, tier=tier)
+        if tier is None:
+            self._metrics.dead_lettered(delivery.queue, "unknown-type")
+            return "dead"
+        self._metrics.retried(delivery.queue, "unknown")
+        return "retried"
 
     async def _postpone(self, delivery: Delivery, envelope: Envelope, route: Route, backlog: Backlog) -> str:
         """Out of the way of messages for other aggregates until the document has room again."""

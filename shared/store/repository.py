@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from shared.contracts.aggregate import Aggregate
 from shared.store.errors import Newer
 from shared.store.port import FORMAT, PENDING, PENDING_LISTS, Collection, Document, Index
+from shared.store.unknown import kept, unknown
 
 type Migration = Callable[[Document], Document]
 """Document of one format -> the same in the next one. Pure; made of the old format's fields alone, since an old process
@@ -41,16 +41,17 @@ class Repository[A: Aggregate]:
 
     def to_fields(self, aggregate: A, version: int) -> Document:
         """The aggregate's fields at a version, without its id and the reserved ones."""
-        fields: dict[str, Any] = aggregate.model_dump(mode="python", exclude={"id"})
+        fields = kept(aggregate.model_dump(mode="python", exclude={"id"}), aggregate._unknown)  # noqa: SLF001
         return dict.fromkeys(self.gone) | fields | {"version": version, FORMAT: self.format}
 
     def to_aggregate(self, document: Document) -> A:
         """The aggregate that a document holds. Newer where a newer process wrote what this one cannot read."""
         current = self.migrated(document)
-        return self.model.model_validate(
-            {k: v for k, v in current.items() if k not in PENDING_LISTS and k not in ("_id", PENDING, FORMAT)}
-            | {"id": document["_id"]}
-        )
+        own = {k: v for k, v in current.items() if k not in PENDING_LISTS and k not in ("_id", PENDING, FORMAT)}
+        aggregate = self.model.model_validate(own | {"id": document["_id"]})
+        if found := unknown(aggregate.model_dump(mode="python"), own):
+            aggregate._unknown = found  # noqa: SLF001
+        return aggregate
 
     def migrated(self, document: Document) -> Document:
         """The document in the format of this code."""
