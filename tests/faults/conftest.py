@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests.messaging.conftest import clean, client, dead, operator, service, start
+from tests.notifications.conftest import sink
 
-__all__ = ["clean", "client", "dead", "operator", "service", "start"]
+__all__ = ["clean", "client", "dead", "operator", "service", "sink", "start"]
 
 
 @pytest.fixture

@@ -152,9 +152,7 @@ class Account:
 NOTHING = Account(lost=0, duplicated=0, stuck=0)
 
 
-async def settled(
-    service: Service, operator: Publisher, sent: dict[str, str], way: str = "probe.commands:"
-) -> Account:
+async def settled(service: Service, operator: Publisher, sent: dict[str, str], way: str = "probe.commands:") -> Account:
     """The account, as soon as everything is quiet; after QUIET_SECONDS as it stands. `way`: how the commands came in.
 
     lost: commands without an effect, effects whose event never reached its consumer, and totals that the consumer does

@@ -14,7 +14,9 @@ LOAD = [
 
 
 @pytest.mark.parametrize(("publishers", "count", "pause"), LOAD)
-async def test_case_1_the_broker_restarts_at_a_third_and_at_half(start, broker, operator, told, publishers, count, pause):
+async def test_case_1_the_broker_restarts_at_a_third_and_at_half(
+    start, broker, operator, told, publishers, count, pause
+):
     async with start() as service:
         load = Load(broker.url("integrator"), publishers, count, pause)
         sending = asyncio.create_task(load.send())

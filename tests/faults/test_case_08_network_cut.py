@@ -14,7 +14,6 @@ from tests.support.tap import tapped
 
 NOTICED_SECONDS = 35.0
 BACK_SECONDS = 15.0
-LONG = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -23,17 +22,10 @@ async def tap(broker, clean):
         yield found
 
 
-@pytest.mark.parametrize(
-    ("seconds", "heartbeat"),
-    [
-        pytest.param(3, 1, id="quick"),
-        pytest.param(10, publisher.HEARTBEAT, id="10s", marks=LONG),
-        pytest.param(30, publisher.HEARTBEAT, id="30s", marks=LONG),
-    ],
-)
-async def test_case_8_a_cut_loses_nothing(broker, tap, tmp_path, operator, told, monkeypatch, seconds, heartbeat):
-    for module in (publisher, subscription):
-        monkeypatch.setattr(module, "HEARTBEAT", heartbeat)
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seconds", [10, 30])
+async def test_case_8_a_cut_loses_nothing(broker, tap, tmp_path, operator, told, seconds):
     async with running(probe, REPOSITORIES, tmp_path, tap.url) as service:
         load = Load(broker.url("integrator"), 10, 20 * seconds, pause=0.5)
         sending = asyncio.create_task(load.send())
@@ -54,11 +46,15 @@ async def test_case_8_a_cut_loses_nothing(broker, tap, tmp_path, operator, told,
 
 @pytest.mark.parametrize(
     ("heartbeat", "within"),
-    [pytest.param(1, 10.0, id="quick"), pytest.param(publisher.HEARTBEAT, NOTICED_SECONDS, id="full", marks=LONG)],
+    [
+        pytest.param(1, 10.0, id="quick"),
+        pytest.param(publisher.HEARTBEAT, NOTICED_SECONDS, id="full", marks=[pytest.mark.faults]),
+    ],
 )
 async def test_case_8_a_cut_is_noticed_and_mended(tap, tmp_path, client, told, monkeypatch, heartbeat, within):
     for module in (publisher, subscription):
         monkeypatch.setattr(module, "HEARTBEAT", heartbeat)
+    monkeypatch.setattr(subscription, "CONNECT_SECONDS", min(subscription.CONNECT_SECONDS, heartbeat))
     async with running(probe, REPOSITORIES, tmp_path, tap.url) as service:
         tap.unplug()
         began = time.monotonic()
