@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from aio_pika.abc import AbstractIncomingMessage
 
-from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.declaring import declare
+from shared.messaging.publisher import Outgoing, Publisher, Unroutable
 from shared.messaging.topology import Topology, is_inner
 from shared.observability.failures import message_of
+
+log = structlog.get_logger()
 
 TRIES = "x-rummelig-tries"
 FIRST = "x-rummelig-first"
@@ -103,7 +107,7 @@ class Failing:
         if tier is None:
             await self.bury(delivery, failure)
             return None
-        await self._publisher.publish(self._copy(delivery, failure, tier, delivery.queue))
+        await self._move(self._copy(delivery, failure, tier, delivery.queue))
         return tier
 
     async def postpone(self, delivery: Delivery, failure: Failure) -> bool:
@@ -111,12 +115,21 @@ class Failing:
         tier = self._topology.retry(2) or self._topology.retry(1)
         if tier is not None:
             untried = replace(delivery, tries=delivery.tries - 1)
-            await self._publisher.publish(self._copy(untried, failure, tier, delivery.queue))
+            await self._move(self._copy(untried, failure, tier, delivery.queue))
         return tier is not None
 
     async def bury(self, delivery: Delivery, failure: Failure) -> None:
         """To the dead letters. Who waits for a reply gets it when it is replayed."""
-        await self._publisher.publish(self._copy(delivery, failure, "", self._topology.dead))
+        await self._move(self._copy(delivery, failure, "", self._topology.dead))
+
+    async def _move(self, copy: Outgoing) -> None:
+        """Publish it; where its queue is gone, as after an operator's slip, make it anew first."""
+        try:
+            await self._publisher.publish(copy)
+        except Unroutable as error:
+            log.warning("queue_missing", error=str(error))
+            await declare(await self._publisher.connection(), self._topology)
+            await self._publisher.publish(copy)
 
     def _copy(self, delivery: Delivery, failure: Failure, exchange: str, routing_key: str) -> Outgoing:
         headers = {

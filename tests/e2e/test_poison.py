@@ -19,31 +19,12 @@ from shared.messaging.client import Client
 from shared.messaging.deadletters import DeadLetter, DeadLetters
 from shared.messaging.publisher import Outgoing, Publisher
 from tests.support.embedded import SERVICES, Embedded, topologies
+from tests.support.poison import KINDS, poison
 from tests.support.running import until
 
 QUEUES = [(t.service, queue) for t in topologies() for queue in t.inputs]
 SECONDS = 10.0
 """Until all poison is out of the way; it takes about one."""
-
-MEGABYTE = json.dumps({"specversion": "1.0", "id": "m", "source": "/m", "type": "m", "data": {"x": "x" * 1_000_000}})
-
-
-KINDS = 5
-
-
-def poison(service: str, id: str) -> dict[str, tuple[bytes, str]]:
-    """Kind -> the message, and the reason that it ends with."""
-
-    def event(type: str) -> bytes:
-        return Envelope(id=id, source="/poison", type=type, data={}).to_json()
-
-    return {
-        "not JSON": (b"\x00\xff not json", "unreadable"),
-        "wrong type": (event(f"dk.rummelig.{service}.sing-a-song.v1"), "unknown-type"),
-        "unknown version": (event(example(RegisterSupplier).type().replace("v1", "v99")), "unknown-type"),
-        "a megabyte": (MEGABYTE.encode(), "unreadable"),
-        "deep nesting": (b'{"data":' + b"[" * 50_000, "unreadable"),
-    }
 
 
 @pytest.fixture
