@@ -50,8 +50,9 @@ class Leases:
     async def settle_abandoned(self) -> None:
         """What a dead worker had begun: nobody knows whether the server took it."""
         where = {"lane": In(("transactional", "campaign")), "state": "sending"}
-        found = await self._ledger.store.find(DELIVERIES.collection, where, order="due_at", limit=MOST)
+        # Before the look: what this process saw before it was paused itself tells nothing about the pause.
         now = asyncio.get_running_loop().time()
+        found = await self._ledger.store.find(DELIVERIES.collection, where, order="due_at", limit=MOST)
         signs = {d["_id"]: (d["version"], d.get("beats", 0)) for d in found if d["_id"] not in self._mine}
         self._seen = {
             mail: self._seen[mail] if mail in self._seen and self._seen[mail][0] == sign else (sign, now)
