@@ -59,9 +59,9 @@ class Load:
             stack.push_async_callback(publisher.close)
             counter = f"{self.run}-c{number}"
             for n in range(number, self.count, self.publishers):
-                id = f"{self.run}-{n}"
-                await self._until_confirmed(publisher, command(id, counter))
-                self.sent[id] = counter
+                key = f"{self.run}-{n}"
+                await self._until_confirmed(publisher, command(key, counter))
+                self.sent[key] = counter
                 await asyncio.sleep(self.pause)
 
     async def _until_confirmed(self, publisher: Publisher, message: Outgoing) -> None:
@@ -89,13 +89,15 @@ class Pages:
     async def send(self) -> None:
         """Until `ended`; raises if one is not accepted."""
         while not self.ended:
-            id = f"{self.run}-{len(self.sent)}"
+            key = f"{self.run}-{len(self.sent)}"
             counter = f"{self.run}-c{len(self.sent) % self.counters}"
             began = time.monotonic()
-            reply = await self.service.executor.execute(Add(counter=counter), add, id=id, source=PAGE.removesuffix(":"))
+            reply = await self.service.executor.execute(
+                Add(counter=counter), add, id=key, source=PAGE.removesuffix(":")
+            )
             assert reply.ok, reply
             self.slowest = max(self.slowest, time.monotonic() - began)
-            self.sent[id] = counter
+            self.sent[key] = counter
             await asyncio.sleep(self.pause)
 
     async def more(self, count: int) -> None:
@@ -164,7 +166,7 @@ async def settled(service: Service, operator: Publisher, sent: dict[str, str], w
     heard = [key for key in handled if key.startswith("probe.from.probe:")]
     totals = {d["_id"]: int(d["total"]) async for d in service.store.everything(COUNTERS.collection)}
     seen = {d["_id"]: int(d["total"]) async for d in service.store.everything(SEEN.collection)}
-    without_effect = sum(f"{way}{id}" not in handled for id in sent)
+    without_effect = sum(f"{way}{key}" not in handled for key in sent)
     wanted = Counter(sent.values())
     return Account(
         lost=without_effect

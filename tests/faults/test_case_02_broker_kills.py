@@ -33,11 +33,11 @@ class Wire:
         self.said[message.message_id].append(True)
 
     def confirmed(self) -> set[str]:
-        return {id for id, said in self.said.items() if any(said)}
+        return {key for key, said in self.said.items() if any(said)}
 
     def unconfirmed(self) -> set[str]:
         """Those that at least one time were not."""
-        return {id for id, said in self.said.items() if not all(said)}
+        return {key for key, said in self.said.items() if not all(said)}
 
 
 @pytest.mark.parametrize("kills", KILLS)

@@ -37,8 +37,8 @@ async def test_case_8_a_cut_loses_nothing(broker, tap, tmp_path, operator, told,
             await pages.more(20)
         await sending
         back = await ready(service, BACK_SECONDS)
-        sent = {f"probe.commands:{id}": counter for id, counter in load.sent.items()}
-        sent |= {f"{PAGE}{id}": counter for id, counter in pages.sent.items()}
+        sent = {f"probe.commands:{key}": counter for key, counter in load.sent.items()}
+        sent |= {f"{PAGE}{key}": counter for key, counter in pages.sent.items()}
         account = await settled(service, operator, sent, "")
     told(f"case 8, {seconds} s", messages=len(sent), **account.as_dict(), back=round(back, 1))
     assert account == NOTHING

@@ -34,8 +34,8 @@ async def test_case_20_an_event_that_a_full_queue_refuses_stays_in_the_outbox_un
     service, client, operator, limited, told
 ):
     sent = {f"full-{n}": f"c{n}" for n in range(SENT)}
-    for id, counter in sent.items():
-        assert (await client.send(Add(counter=counter), id=id)).ok
+    for key, counter in sent.items():
+        assert (await client.send(Add(counter=counter), id=key)).ok
 
     async def waiting() -> list[str]:
         return await owing(service)
@@ -62,8 +62,7 @@ async def test_case_20_who_sends_a_command_to_a_full_queue_is_told(start, broker
 
         async def refused() -> bool:
             try:
-                id = uuid.uuid4().hex
-                await operator.publish(command(id, "a"))
+                await operator.publish(command(uuid.uuid4().hex, "a"))
             except Nacked:
                 return True
             return False
