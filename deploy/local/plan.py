@@ -62,7 +62,7 @@ class Planner:
         """The private broker."""
         names = ("rabbitmq", "rabbitmq-distribution", "rabbitmq-epmd")
         metrics = int(self._environment.get("RUMMELIG_BROKER_METRICS_PORT") or 0) or None
-        ports = rabbitmq.Ports(*(self._ports[n] for n in names), metrics)
+        ports = rabbitmq.Ports(*(self._ports[n] for n in names), metrics=metrics)
         return rabbitmq.Node(self._home.broker, ports, self._home.logs)
 
     def amqp_url(self, user: str) -> str:
