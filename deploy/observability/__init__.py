@@ -1,0 +1,1 @@
+"""What operators see with: alerts and their tests, Prometheus, a dashboard, traces."""
