@@ -60,10 +60,11 @@ class Planner:
 
     def node(self) -> rabbitmq.Node:
         """The private broker."""
-        names = ("rabbitmq", "rabbitmq-distribution", "rabbitmq-epmd")
+        amqp, distribution, epmd = (self._ports[f"rabbitmq{part}"] for part in ("", "-distribution", "-epmd"))
         metrics = int(self._environment.get("RUMMELIG_BROKER_METRICS_PORT") or 0) or None
-        ports = rabbitmq.Ports(*(self._ports[n] for n in names), metrics=metrics)
-        return rabbitmq.Node(self._home.broker, ports, self._home.logs)
+        return rabbitmq.Node(
+            self._home.broker, rabbitmq.Ports(amqp, distribution, epmd, metrics), self._home.logs
+        )
 
     def amqp_url(self, user: str) -> str:
         """Where a broker user connects; with a broker that is given, all are the one who is in its URL."""
