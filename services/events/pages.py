@@ -27,6 +27,7 @@ from shared.contracts.types import Id, Language
 from shared.messaging.executor import Executor
 from shared.store.repository import Repository
 from shared.web.dates import span
+from shared.web.even import even
 from shared.web.links import BadLink, ExpiredLink
 from shared.web.pages import Pages, language_of
 
@@ -72,7 +73,7 @@ class EventPages:
         return self._form(request, await self._event(request.path_params["event_id"]))
 
     async def sign_up(self, request: Request) -> Response:
-        """Sign up, and say how it stands."""
+        """Sign up. The same answer, after the same time, whoever is typed in: how it stands, the mail tells."""
         event = await self._event(request.path_params["event_id"])
         given = await _fields(request)
         wish = {**given, "event_id": event.id, "language": language_of(request.scope)}
@@ -80,11 +81,14 @@ class EventPages:
             command = SignUp.model_validate(wish)
         except ValidationError as error:
             return self._form(request, event, given, Invalid.of(error).errors, status=422)
-        reply = await self._executor.execute(command, handlers.sign_up, id=str(uuid.uuid4()), source=SOURCE)
-        if reply.problem is not None:
+        if event.state != "announced" or self._executor.clock() >= event.starts:
+            return self._form(request, event, given, status=409)
+        async with even():
+            reply = await self._executor.execute(command, handlers.sign_up, id=str(uuid.uuid4()), source=SOURCE)
+        if reply.problem is not None and not _is(reply.problem, OtherAttendance):
             return await self._not_signed_up(request, given, reply.problem)
         shown: dict[str, Any] = {"event": event, "when": when(event, command.language), "command": command}
-        return self._pages.render(request, "signed-up.html", **shown, **(reply.result or {}))
+        return self._pages.render(request, "signed-up.html", **shown)
 
     async def ask(self, request: Request) -> Response:
         """How the sign-up stands, and one button to cancel it."""
@@ -114,7 +118,6 @@ class EventPages:
         errors: list[FieldError] | None = None,
         *,
         status: int = 200,
-        conflict: bool = False,
     ) -> Response:
         now = self._executor.clock()
         values: dict[str, Any] = {
@@ -125,7 +128,6 @@ class EventPages:
             "full": not (event.on_site.open or event.online.open),
             "given": dict.fromkeys(FIELDS, "") | (given or {}),
             "errors": {error.field: error.message for error in errors or ()},
-            "conflict": conflict,
         }
         return self._pages.render(request, "event.html", status=status, **values)
 
@@ -133,8 +135,8 @@ class EventPages:
         event = await self._event(request.path_params["event_id"])  # as it is now: that may be why
         if _is(problem, NotOffered):
             return self._form(request, event, given, problem.errors, status=422)
-        if _is(problem, OtherAttendance) or _is(problem, Begun) or _is(problem, CalledOff):
-            return self._form(request, event, given, status=409, conflict=_is(problem, OtherAttendance))
+        if _is(problem, Begun) or _is(problem, CalledOff):
+            return self._form(request, event, given, status=409)
         raise HTTPException(problem.status)
 
     async def _standing(self, request: Request, signup: Signup) -> Response:

@@ -13,6 +13,7 @@ from services.notifications.settings import Settings
 from shared.service import Service
 from shared.settings import load
 from shared.web.links import Signer
+from shared.web.rates import Buckets
 
 
 def create(settings: Settings | None = None) -> Starlette:
@@ -34,4 +35,5 @@ def create(settings: Settings | None = None) -> Starlette:
         restored=(settle_mails,),
         context=context,
     )
-    return service.asgi(pages.routes(service.executor, context, settings.trusted_proxies))
+    asks = Buckets(settings.subscribe_rate, settings.subscribe_burst)
+    return service.asgi(pages.routes(service.executor, context, settings.trusted_proxies, asks=asks))

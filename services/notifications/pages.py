@@ -4,7 +4,6 @@ GET changes nothing (mail scanners open links); POST goes through the same handl
 tells whether an address is known.
 """
 
-import asyncio
 import uuid
 from collections.abc import Sequence
 from functools import partial
@@ -25,21 +24,24 @@ from services.notifications.store import SUBSCRIBERS
 from shared.contracts.notifications import Subscribe
 from shared.contracts.problems import Invalid
 from shared.messaging.executor import Executor
+from shared.web.even import even
 from shared.web.links import BadLink, ExpiredLink
 from shared.web.pages import Pages, language_of
-from shared.web.rates import Clients
+from shared.web.rates import Buckets, Clients
 
 SOURCE = "/notifications/pages"
-EVEN_SECONDS = 0.25
-"""After which the answer to a subscription comes: how long the work took must not tell what was known."""
 LONGEST_AGENT = 300
 
 
 def routes(
-    executor: Executor, context: Context, trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
+    executor: Executor,
+    context: Context,
+    trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
+    *,
+    asks: Buckets,
 ) -> list[Route]:
-    """The routes of the pages."""
-    view = SubscriptionPages(executor, context, Clients(trusted_proxies))
+    """The routes of the pages. `asks`: how many subscriptions all clients together may ask for."""
+    view = SubscriptionPages(executor, context, Clients(trusted_proxies), asks)
     return [
         Route("/", view.choose, methods=["GET"]),
         Route("/nyhedsbrev", view.choose, methods=["GET"]),
@@ -54,7 +56,8 @@ def routes(
 class SubscriptionPages:
     """The pages over a service's store and handlers."""
 
-    def __init__(self, executor: Executor, context: Context, clients: Clients) -> None:
+    def __init__(self, executor: Executor, context: Context, clients: Clients, asks: Buckets) -> None:
+        self._asks = asks
         self._executor = executor
         self._context = context
         self._clients = clients
@@ -66,8 +69,6 @@ class SubscriptionPages:
 
     async def subscribe(self, request: Request) -> Response:
         """Ask for the topics. The same answer, after the same time, whoever asks."""
-        loop = asyncio.get_running_loop()
-        even = loop.time() + EVEN_SECONDS
         async with request.form(max_files=0, max_fields=20) as form:
             topics = [value for value in form.getlist("topics") if isinstance(value, str)]
             email = str(form.get("email", ""))
@@ -77,10 +78,11 @@ class SubscriptionPages:
         except ValidationError as error:
             wrong = {each.field.split(".")[0] for each in Invalid.of(error).errors}
             return self._form(request, email=email, chosen=topics, wrong=wrong, status=422)
-        seen = self._seen(request, "nyhedsbrev")
-        handler = partial(subscribing.ask_for_topics, seen=seen)
-        await self._executor.execute(command, handler, id=str(uuid.uuid4()), source=SOURCE)
-        await asyncio.sleep(even - loop.time())
+        if wait := self._asks.take("everybody"):
+            raise HTTPException(503, headers={"Retry-After": str(wait)})
+        handler = partial(subscribing.ask_for_topics, seen=self._seen(request, "nyhedsbrev"))
+        async with even():
+            await self._executor.execute(command, handler, id=str(uuid.uuid4()), source=SOURCE)
         return self._pages.render(request, "asked.html", email=command.email)
 
     async def ask(self, request: Request) -> Response:

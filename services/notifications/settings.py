@@ -58,6 +58,12 @@ class Settings(ServiceSettings):
     smtp_burst: int = Field(50, ge=1)
     """Mails that may go at once."""
 
+    subscribe_rate: float = Field(60, gt=0)
+    """Subscriptions a minute that all people together may ask for on the page, in this process: each may send a mail to
+    somebody who never asked. Commands over the broker are not counted."""
+    subscribe_burst: int = Field(300, ge=1)
+    """And at once."""
+
     mail_from: Annotated[str, AfterValidator(_mailbox)] = "Rummelig <post@rummelig.example>"
     mail_retry_delays: Delays = (60, 300, 900, 3600, 14400)
     """Seconds before each further try of a mail that was not taken; then the pauses double, up to half a day."""

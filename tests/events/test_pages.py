@@ -1,5 +1,6 @@
 """The pages as a browser meets them."""
 
+import asyncio
 import re
 from html import unescape
 from typing import Any
@@ -10,8 +11,9 @@ from httpx import ASGITransport, AsyncClient, Response
 
 from services.events import pages
 from services.events.settings import Settings
-from shared.contracts.events import SignupCancelled, SignupConfirmed, SignupPromoted, SignupWaitlisted
+from shared.contracts.events import CancelSignup, SignupCancelled, SignupConfirmed, SignupPromoted, SignupWaitlisted
 from shared.observability.metrics import Metrics
+from shared.web import even
 from shared.web.application import application
 from tests.events.builders import ENDS, LINKS, STARTS, announced, call_off, on_site_only, person, seats, signed_up
 
@@ -72,7 +74,7 @@ async def test_signing_up(rig, browser):
     response = await browser.post(f"/arrangementer/{event_id}", data=WHO)
 
     assert response.status_code == 200
-    assert "Du er tilmeldt" in text(response)
+    assert "Se i din indbakke" in text(response)
     assert "asta@forening.example" in text(response)
     await rig.relayed()
     [told] = rig.told(SignupConfirmed)
@@ -84,7 +86,7 @@ async def test_signing_up_in_english_by_multipart(rig, browser):
     fields = {name: (None, value) for name, value in WHO.items()}
     response = await browser.post(f"/arrangementer/{event_id}?lang=en", files=fields)
 
-    assert "You are signed up" in text(response)
+    assert "Look in your inbox" in text(response)
     await rig.relayed()
     assert rig.told(SignupConfirmed)[0].language == "en"
 
@@ -92,7 +94,7 @@ async def test_signing_up_in_english_by_multipart(rig, browser):
 async def test_the_button_pressed_twice_is_one_sign_up(rig, browser):
     event_id = await announced(rig)
     for _ in range(2):
-        assert "Du er tilmeldt" in text(await browser.post(f"/arrangementer/{event_id}", data=WHO))
+        assert "Se i din indbakke" in text(await browser.post(f"/arrangementer/{event_id}", data=WHO))
 
     assert (await seats(rig, event_id))["on_site"] == (1, 0)
 
@@ -101,10 +103,38 @@ async def test_the_waiting_list(rig, browser):
     event_id = await announced(rig, on_site_only(1))
     await signed_up(rig, event_id, 1, 2)
     assert "Skriv mig på ventelisten" in text(await browser.get(f"/arrangementer/{event_id}"))
-    page = text(await browser.post(f"/arrangementer/{event_id}", data=WHO))
+    await browser.post(f"/arrangementer/{event_id}", data=WHO)
 
-    assert "Du er på ventelisten" in page
-    assert "Du er nummer 2 på ventelisten" in page
+    await rig.relayed()
+    assert rig.told(SignupWaitlisted)[-1].email == WHO["email"]
+
+
+async def test_nobody_learns_from_the_page_who_is_signed_up(rig, browser):
+    """One has a seat, one waits, one has a seat of the other kind, one cancelled, one is unknown: one answer, one time."""
+    event_id = await announced(rig)
+    first, *_ = await signed_up(rig, event_id, *range(1, 15))
+    await signed_up(rig, event_id, 16)
+    await signed_up(rig, event_id, 17, attendance="online")
+    await rig.send(CancelSignup(signup_id=first))
+    loop, answers, seconds = asyncio.get_running_loop(), set(), []
+    for number in (2, 16, 17, 1, 99):
+        email = f"deltager{number}@forening.example"
+        began = loop.time()
+        page = await browser.post(f"/arrangementer/{event_id}", data=WHO | {"email": email})
+        seconds.append(loop.time() - began)
+        answers.add((page.status_code, page.text.replace(email, "")))
+    assert len(answers) == 1
+    assert min(seconds) >= even.SECONDS
+
+
+async def test_nobody_learns_it_once_the_event_has_begun_either(rig, browser):
+    event_id = await announced(rig)
+    await signed_up(rig, event_id, 1)
+    rig.now = STARTS
+    addresses = [f"deltager{number}@forening.example" for number in (1, 99)]
+    pages = [await browser.post(f"/arrangementer/{event_id}", data=WHO | {"email": email}) for email in addresses]
+    assert {page.status_code for page in pages} == {409}
+    assert pages[0].text == pages[1].text
 
 
 @pytest.mark.parametrize(
@@ -144,13 +174,14 @@ async def test_nothing_typed_becomes_markup(rig, browser):
     assert "<script" not in response.text
 
 
-async def test_the_other_kind_of_seat(rig, browser):
+async def test_the_other_kind_of_seat_changes_nothing(rig, browser):
     event_id = await announced(rig)
     await browser.post(f"/arrangementer/{event_id}", data=WHO)
     response = await browser.post(f"/arrangementer/{event_id}", data=WHO | {"attendance": "online"})
 
-    assert response.status_code == 409
     assert "meld først afbud" in text(response)
+    assert (await seats(rig, event_id))["on_site"] == (1, 0)
+    assert (await seats(rig, event_id))["online"] == (0, 0)
 
 
 async def test_with_one_kind_of_seat_nobody_has_to_choose(rig, browser):

@@ -29,6 +29,7 @@ from shared.store.port import Put, Store
 from shared.store.work import Pending
 from shared.web.application import application
 from shared.web.links import Signer
+from shared.web.rates import Buckets
 from tests.notifications.sink import Received, Sink
 from tests.support.harness import Harness, harness
 
@@ -80,7 +81,8 @@ class Rig:
 
     def http(self) -> httpx.AsyncClient:
         """A browser. It keeps cookies, so a test sees whether there are any."""
-        routes = pages.routes(self.harness.executor, self.context, self.settings.trusted_proxies)
+        asks = Buckets(self.settings.subscribe_rate, self.settings.subscribe_burst)
+        routes = pages.routes(self.harness.executor, self.context, self.settings.trusted_proxies, asks=asks)
         app = application(self.settings, Metrics("notifications"), list, routes)
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE)
 

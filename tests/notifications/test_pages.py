@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from shared.web import even
 from tests.notifications.rig import Rig
 
 ASTA = "asta@forening.example"
@@ -61,6 +62,30 @@ async def test_the_answer_is_the_same_for_everybody(rig: Rig):
             answers.append((page.status_code, page.text.replace(email, "")))
     assert len(set(answers)) == 1
     assert max(seconds) - min(seconds) < 0.1
+
+
+async def test_a_form_sent_a_thousand_times_sends_few_mails_and_says_when_to_come_back(rig: Rig, monkeypatch):
+    monkeypatch.setattr(even, "SECONDS", 0.0)
+    rig.settings = rig.settings.model_copy(update={"subscribe_burst": 20, "subscribe_rate": 1, "http_burst": 5000})
+    async with rig.http() as browser:
+        # A browser each time, as far as anybody can tell: a thousand people, or one who looks like them.
+        pages = [
+            await browser.post("/nyhedsbrev", data={"topics": "newsletter", "email": f"gaest{n}@forening.example"})
+            for n in range(1000)
+        ]
+    assert [page.status_code for page in pages] == [200] * 20 + [503] * 980
+    assert 1 <= int(pages[-1].headers["retry-after"]) <= 60
+    assert len(await rig.deliveries()) == 20
+
+
+async def test_one_connection_alone_gets_no_further_than_its_share(rig: Rig, monkeypatch):
+    monkeypatch.setattr(even, "SECONDS", 0.0)
+    rig.settings = rig.settings.model_copy(update={"http_burst": 5, "http_rate": 1})
+    async with rig.http() as browser:
+        sent = {"topics": "newsletter", "email": ASTA}
+        pages = [await browser.post("/nyhedsbrev", data=sent) for _ in range(20)]
+    assert [page.status_code for page in pages] == [200] * 5 + [429] * 15
+    assert len(await rig.sent()) == 1
 
 
 async def test_english_on_request(rig: Rig):
