@@ -62,9 +62,7 @@ class Planner:
         """The private broker."""
         amqp, distribution, epmd = (self._ports[f"rabbitmq{part}"] for part in ("", "-distribution", "-epmd"))
         metrics = int(self._environment.get("RUMMELIG_BROKER_METRICS_PORT") or 0) or None
-        return rabbitmq.Node(
-            self._home.broker, rabbitmq.Ports(amqp, distribution, epmd, metrics), self._home.logs
-        )
+        return rabbitmq.Node(self._home.broker, rabbitmq.Ports(amqp, distribution, epmd, metrics), self._home.logs)
 
     def amqp_url(self, user: str) -> str:
         """Where a broker user connects; with a broker that is given, all are the one who is in its URL."""
@@ -81,7 +79,7 @@ class Planner:
 
     def cli_environment(self) -> dict[str, str]:
         """What the operator's commands need to find this system."""
-        found = {"RUMMELIG_AMQP_URL": self.amqp_url(OPERATOR)}
+        found = {"RUMMELIG_AMQP_URL": self.amqp_url(OPERATOR), "RUMMELIG_SERVICES": ",".join(self._services)}
         for name in self._services:
             found[f"RUMMELIG_HTTP_{name.upper()}"] = f"http://127.0.0.1:{self._http_port(name)}"
             found |= {f"{name.upper()}_{key}": self._setting(name, key) for key in ("AMQP_URL", "STORE_URL")}
