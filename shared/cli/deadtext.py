@@ -48,5 +48,7 @@ def _follow(letter: DeadLetter) -> Iterable[str]:
 def action_line(action: Action) -> str:
     """One action of an operator on a line."""
     why = f", because: {action.why}" if action.why else ""
-    what = f"{action.action} {action.message} {action.type} of {action.queue or action.service}, was {action.reason}"
+    was = f", was {action.reason}" if action.reason else ""
+    which = " ".join(filter(None, (action.message, action.type)))
+    what = f"{action.action} {which} of {action.queue or action.service}{was}"
     return plain(f"{action.at:%Y-%m-%d %H:%M:%S}  {action.user} ({action.by})  {what}{why}: {action.outcome}")

@@ -5,7 +5,7 @@ import json
 import sys
 import uuid
 from argparse import ArgumentParser, Namespace
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,13 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.cli.plain import plain
 from shared.cli.problem import CliError
-from shared.contracts.known import messages
-from shared.contracts.person import PersonCommand
 from shared.contracts.types import Email
 from shared.messaging.audit import Action, Audit
 from shared.messaging.deadletters import Busy, DeadLetters
 from shared.messaging.publisher import Publisher, Unconfirmed
-from shared.persons.asking import Answer, ask, erasures, exports
+from shared.persons.asking import ERASE, EXPORT, Answer, ask, services
 from shared.persons.broker import mentions, take_out
 from shared.persons.mentions import Literal
 
@@ -57,12 +55,12 @@ def run(arguments: Namespace) -> int:
 
 
 async def _export(arguments: Namespace, email: str) -> int:
-    answers = await _ask(exports(), email, str(uuid.uuid4()), arguments)
+    answers = await _ask(EXPORT, email, str(uuid.uuid4()), arguments)
     literal = Literal(email)
     async with _publisher() as publisher:
         letters = [
             {"service": letter.service, "reason": letter.reason, "message": letter.text()}
-            for service in messages()
+            for service in services()
             for letter in await DeadLetters(publisher, service).all()
             if mentions(literal)(letter)
         ]
@@ -80,9 +78,9 @@ async def _erase(arguments: Namespace, email: str) -> int:
         said = await audit.intend(
             Action(action="erase-person", service=ALL, message=erasure, why=_without(email, arguments.why))
         )
-        answers = await _ask(erasures(), email, erasure, arguments)
+        answers = await _ask(ERASE, email, erasure, arguments)
         queues: dict[str, int] = {}
-        for service in messages():
+        for service in services():
             queues |= await take_out(publisher, service, Literal(email), f"erasure {erasure}")
         finished = not _code(answers)
         await audit.ended(said, "done" if finished else "failed: not all services have confirmed yet")
@@ -96,13 +94,11 @@ async def _erase(arguments: Namespace, email: str) -> int:
 ACTIONS = {"export": _export, "erase": _erase}
 
 
-async def _ask(
-    models: Sequence[type[PersonCommand]], email: str, correlation: str, arguments: Namespace
-) -> list[Answer]:
+async def _ask(command: str, email: str, correlation: str, arguments: Namespace) -> list[Answer]:
     from shared.cli.connection import amqp_url
 
     answers, line = [], LINES[arguments.action]
-    async for answer in ask(str(amqp_url()), models, email, correlation, arguments.patience):
+    async for answer in ask(str(amqp_url()), command, email, correlation, arguments.patience):
         answers.append(answer)
         if not arguments.json:
             print(f"{answer.service:16}  {plain(line(answer))}", flush=True)
@@ -165,8 +161,9 @@ def _without(email: str, why: str) -> str:
 def _kept(answer: Answer) -> str:
     if answer.result is None:
         return f"no answer yet: {answer.why}"
-    counts = {name: len(each) for part in ("about", "mentions") for name, each in answer.result.get(part, {}).items()}
-    return _counts(counts) or "nothing"
+    parts = {"about the person": "about", "mentioned in": "mentions"}
+    told = {said: {name: len(found) for name, found in answer.result[part].items()} for said, part in parts.items()}
+    return "; ".join(f"{said} {_counts(counts)}" for said, counts in told.items() if counts) or "nothing"
 
 
 def _done(answer: Answer) -> str:

@@ -1,8 +1,9 @@
 """Asks all services at once about one person, and tells who answered as soon as it does. For operators."""
 
 import asyncio
+import os
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,11 @@ from aio_pika.exceptions import AMQPError, PublishError
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from shared.contracts.base import Reply
-from shared.contracts.known import commands, messages
-from shared.contracts.person import ErasureCommand, ExportCommand, PersonCommand
+from shared.contracts.known import messages
 from shared.messaging.client import Client, NoReply
 
+ERASE, EXPORT = "erase-person.v1", "export-person.v1"
+VARIABLE = "RUMMELIG_SERVICES"
 PAUSE_SECONDS = 1.0
 """Between attempts to reach a broker that is away."""
 
@@ -27,37 +29,30 @@ class Answer:
     why: str = ""
 
 
-def erasures() -> list[type[PersonCommand]]:
-    """The command to erase, of each service that there is."""
-    return _of(ErasureCommand)
+def services() -> list[str]:
+    """Whom to ask: the services whose contracts are known here, and those that $RUMMELIG_SERVICES names."""
+    named = os.environ.get(VARIABLE, "").replace(",", " ").split()
+    return sorted({*messages(), *named})
 
 
-def exports() -> list[type[PersonCommand]]:
-    """The command to tell what is kept, of each service that there is."""
-    return _of(ExportCommand)
-
-
-async def ask(
-    url: str, models: Sequence[type[PersonCommand]], email: str, correlation: str, seconds: float
-) -> AsyncIterator[Answer]:
-    """Send each service its command and yield the answers as they come. A broker that is away is waited for."""
-    asked = [asyncio.create_task(_ask(url, model, email, correlation, seconds)) for model in models]
+async def ask(url: str, command: str, email: str, correlation: str, seconds: float) -> AsyncIterator[Answer]:
+    """Send each service the command (ERASE, EXPORT) and yield the answers as they come. A broker that is away is waited
+    for.
+    """
+    asked = [asyncio.create_task(_ask(url, name, command, email, correlation, seconds)) for name in services()]
     for answer in asyncio.as_completed(asked):
         yield await answer
 
 
-def _of(base: type[PersonCommand]) -> list[type[PersonCommand]]:
-    return [model for service in messages() for model in commands(service) if issubclass(model, base)]
-
-
-async def _ask(url: str, model: type[PersonCommand], email: str, correlation: str, seconds: float) -> Answer:
+async def _ask(url: str, service: str, command: str, email: str, correlation: str, seconds: float) -> Answer:  # noqa: PLR0917
     # One connection each: a service that never ran here closes its channel. The same id for every attempt.
-    service, message_id, until = model.service_name, str(uuid.uuid4()), asyncio.get_running_loop().time() + seconds
+    message_id, until = str(uuid.uuid4()), asyncio.get_running_loop().time() + seconds
     while (left := until - asyncio.get_running_loop().time()) > 0:
         try:
             async with Client(url, timeout=left) as client:
-                command = model.model_validate({"email": email})
-                return _answer(service, await client.send(command, id=message_id, correlation=correlation))
+                data = {"email": email}
+                reply = await client.send_data(service, command, data, id=message_id, correlation=correlation)
+                return _answer(service, reply)
         except NoReply as error:
             if isinstance(error.__cause__, PublishError | ChannelNotFoundEntity):
                 return Answer(service, why="it never ran on this broker")

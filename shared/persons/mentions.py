@@ -24,7 +24,7 @@ def address_fields(model: type[BaseModel]) -> tuple[Path, ...]:
     return tuple(
         (name, *rest)
         for name, field in model.model_fields.items()
-        for rest in _inside(Annotated[field.annotation, *field.metadata])
+        for rest in _inside(Annotated[field.annotation, *(field.metadata or [None])])
     )
 
 

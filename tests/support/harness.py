@@ -13,7 +13,7 @@ from shared.contracts.base import Command, Envelope, Event, Message, Reply
 from shared.contracts.problems import Refused
 from shared.messaging.executor import Executor, Handler
 from shared.store.connect import connect
-from shared.store.port import PENDING, Between, Document, Store, Trim
+from shared.store.port import PENDING, Between, Collection, Document, Store, Trim
 from shared.store.repository import Repository
 from shared.store.work import OWN_COLLECTIONS, Pending, remember, write_beside
 
@@ -39,7 +39,8 @@ class Harness:
         self.now = NOW
         self.events: list[Envelope] = []
         self._owed: list[Pending] = []
-        self.executor = Executor(store, self.service, relay=self._owed.extend, clock=lambda: self.now, context=context)
+        key: bytes = getattr(context, "address_key", b"")
+        self.executor = Executor(store, self.service, self._owed.extend, lambda: self.now, context, address_key=key)
 
     async def send(self, command: Command, id: str | None = None, *, sender: str = "integrator") -> Reply:
         """Carry out a command as the consumer of `<service>.commands` does."""
@@ -85,14 +86,13 @@ class Harness:
         for item in owed:
             self.events += [Envelope.model_validate(e) for e in item.outbox]
             pull = {"outbox": [e["id"] for e in item.outbox], "beside": item.beside, "applied": item.applied}
-            collection = next(r.collection for r in self.repositories if r.name == item.collection)
-            await self.store.trim(collection, [Trim(item.id, {k: v for k, v in pull.items() if v})])
+            await self.store.trim(Collection(item.collection), [Trim(item.id, {k: v for k, v in pull.items() if v})])
 
     async def sweep(self) -> None:
         """Do what a fault left undone, as the relay's sweep does after a restart."""
         self._owed.clear()
         until = self.now + timedelta(days=36_500)
-        for collection in [r.collection for r in self.repositories]:
+        for collection in [*(r.collection for r in self.repositories), *OWN_COLLECTIONS]:
             for document in await self.store.find(collection, {PENDING: Between(at_most=until)}, limit=10_000):
                 beside, applied = document.get("beside", []), document.get("applied", [])
                 await write_beside(self.store, beside)
