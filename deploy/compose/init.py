@@ -22,6 +22,7 @@ from typing import Any
 
 from deploy.compose import credentials
 from deploy.compose.credentials import FURTHER, OTHERS, Credentials, write
+from deploy.mongo.users import AUTHENTICATION, script
 from deploy.rabbitmq.passwords import password_hash
 
 SECRETS = Path(os.environ.get("RUMMELIG_SECRETS", "/secrets"))
@@ -73,11 +74,9 @@ def _hand_to_service(known: Credentials, service: str) -> None:
     _files(service, own, owner=SERVICE_USER)
     _files(f"{service}-store", {"root_password": known.store_root[service]})
     # MongoDB's image runs users.js on its first start, as a user that we do not know; stand-ins read users.json.
-    user = {"user": service, "pwd": known.store[service]}
-    role = {"roles": [{"role": "readWrite", "db": service}]}
-    create = f"db.getSiblingDB('admin').createUser({json.dumps(user | role)});\n"
-    users = json.dumps([user | {"db": "admin"}])
-    _files(f"{service}-store", {"users.js": create, "users.json": users}, mode=0o444)
+    password = known.store[service]
+    users = json.dumps([{"user": service, "pwd": password, "db": AUTHENTICATION}])
+    _files(f"{service}-store", {"users.js": script(service, password), "users.json": users}, mode=0o444)
 
 
 def with_hashes(definitions: dict[str, Any], passwords: Mapping[str, str]) -> str:
@@ -106,7 +105,7 @@ def amqp_url(known: Credentials, user: str, address: str) -> str:
 
 def store_url(known: Credentials, service: str) -> str:
     """A service's MongoDB for its own user, who may read and write its one database."""
-    return f"mongodb://{service}:{known.store[service]}@{service}-store:27017/{service}?authSource=admin"
+    return f"mongodb://{service}:{known.store[service]}@{service}-store:27017/{service}?authSource={AUTHENTICATION}"
 
 
 def _files(recipient: str, contents: Mapping[str, str], *, mode: int = 0o400, owner: int = 0) -> None:

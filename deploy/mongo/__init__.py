@@ -1,0 +1,1 @@
+"""What MongoDB is told: one database and one user for each service."""
