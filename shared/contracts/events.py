@@ -151,7 +151,7 @@ class EventDetails(EventPart):
     title: str = Field(examples=["Tilbud og støtte til socialøkonomiske virksomheder"])
     starts_at: LocalTime = Field(examples=["2027-02-09T14:00:00"])
     ends_at: LocalTime = Field(examples=["2027-02-09T17:00:00"])
-    timezone: str = Field(examples=["Europe/Copenhagen"])
+    timezone: Zone = Field(examples=["Europe/Copenhagen"])
     place: PlaceState | None = Field(
         default=None, examples=[{"name": "Kulturhuset Terrassen", "address": "Hasselvej 15, 8620 Kjellerup"}]
     )

@@ -16,7 +16,7 @@ from shared.contracts.problems import Conflict, Invalid, Refused
 from shared.messaging.keyed import KeyedLock
 from shared.observability import tracing
 from shared.persons.erased import BeforeErasure, ErasedList
-from shared.store.errors import Stale
+from shared.store.errors import BadValue, Stale
 from shared.store.port import Document, Store
 from shared.store.work import INBOX, Applied, Pending, Work, remember
 
@@ -72,6 +72,7 @@ class Executor:
     ) -> Outcome:
         """Validate, then handle once. A refusal becomes the reply; faults of store or handler are raised.
 
+        What the store can never keep (a number beyond 64 bits) makes a message Invalid: trying again would not help.
         `inbox_id` names the message among all that the service handles (queue and message id). A refusal that is told
         to somebody is remembered as the reply to this id; one that becomes a dead letter is not: it can be replayed.
         """
@@ -82,10 +83,13 @@ class Executor:
             message = model.model_validate(data)
         except ValidationError as error:
             raise Invalid.of(error) from None
-        async with self._keys.hold(order_key(envelope, message)):
-            return await self._once(
-                envelope, message, handler, inbox_id or envelope.id, sender, remember_refusal=remember_refusal
-            )
+        try:
+            async with self._keys.hold(order_key(envelope, message)):
+                return await self._once(
+                    envelope, message, handler, inbox_id or envelope.id, sender, remember_refusal=remember_refusal
+                )
+        except BadValue as bad:
+            raise Invalid(f"holds a value that cannot be kept: {bad}") from bad
 
     async def execute(
         self, command: Command, handler: Handler, *, id: str, source: str, correlation: str | None = None

@@ -78,8 +78,8 @@ def _truncated(chance: random.Random, envelope: Document) -> bytes:
 
 def _flipped(chance: random.Random, envelope: Document) -> bytes:
     body = bytearray(_json(envelope))
-    for _ in range(chance.randint(1, 5)):
-        body[chance.randrange(len(body))] ^= 1 << chance.randrange(8)
+    for _ in range(chance.randint(1, 5)):  # behind the id, by which we find it again
+        body[chance.randrange(body.index(b"source"), len(body))] ^= 1 << chance.randrange(8)
     return bytes(body)
 
 
@@ -113,7 +113,7 @@ def _attribute_missing(chance: random.Random, envelope: Document) -> bytes:
 
 
 def _other_id(chance: random.Random, envelope: Document) -> bytes:
-    return _json(envelope | {"id": chance.choice(["", "x" * 300, "a\nb", 7, None, "another", "\ud800"])})
+    return _json(envelope | {"id": chance.choice(["", "x" * 300, "a\nb", 7, None, "\ud800"])})
 
 
 def _wrong_type(chance: random.Random, envelope: Document) -> bytes:
@@ -247,9 +247,7 @@ def _properties(chance: random.Random) -> Document:
         {"message_id": b"\xff\xfe"},
         {"message_id": "not the envelope's"},
         {"correlation_id": b"\xc3\x28"},
-        {"reply_to": b"\xff"},
         {"reply_to": "supplier.commands"},
-        {"reply_to": "nobody.listens.here"},
         {"type": b"\xff", "app_id": b"\xff"},
         {"content_type": "image/png", "content_encoding": "gzip"},
         {"timestamp": 2**62},

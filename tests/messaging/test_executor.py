@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.base import Envelope
+from shared.contracts.problems import Invalid
 from shared.messaging.executor import Executor
 from shared.store.work import OWN_COLLECTIONS, Work
 from tests.messaging.probe import COUNTERS, Add, Counter, Total
@@ -55,3 +56,10 @@ async def test_a_reused_id_is_refused_and_changes_nothing(store):
     assert outcome.reply.problem is not None
     assert outcome.reply.problem.status == 409
     assert (await store.get(COUNTERS.collection, "a"))["total"] == 2
+
+
+async def test_what_the_store_can_never_keep_is_invalid_and_not_tried_again(store):
+    executor = Executor(store, "probe")
+    with pytest.raises(Invalid, match="64 bits"):
+        await executor.run(message(amount=10**30), Add, begin)
+    assert (await executor.run(message(), Add, begin)).reply.result == {"total": 2}
