@@ -116,10 +116,10 @@ class Node:
 
 
 @asynccontextmanager
-async def node(amqp_url: str, store_url: str, fate: Fate | None = None) -> AsyncIterator[Node]:
-    """Start the service as a process, ready; kill it at the end."""
+async def node(amqp_url: str, store_url: str, fate: Fate | None = None, *, silent: bool = False) -> AsyncIterator[Node]:
+    """Start the service as a process, ready; kill it at the end. A silent one writes no log."""
     ours, theirs = _FORKS.Pipe(duplex=False)
-    process = _FORKS.Process(target=_main, args=(amqp_url, store_url, fate, theirs), daemon=True)
+    process = _FORKS.Process(target=_main, args=(amqp_url, store_url, fate, theirs, silent), daemon=True)
     await asyncio.to_thread(process.start)
     theirs.close()
     try:
@@ -133,7 +133,9 @@ async def node(amqp_url: str, store_url: str, fate: Fate | None = None) -> Async
         process.close()
 
 
-def _main(amqp_url: str, store_url: str, fate: Fate | None, ready: Connection) -> None:
+def _main(amqp_url: str, store_url: str, fate: Fate | None, ready: Connection, silent: bool) -> None:
+    if silent:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     if fate is not None:
         _fated(fate)
     asyncio.run(_live(amqp_url, store_url, ready))
