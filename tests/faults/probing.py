@@ -111,9 +111,9 @@ class Pages:
 
 
 @asynccontextmanager
-async def paging(service: Service) -> AsyncIterator[Pages]:
+async def paging(service: Service, counters: int = 10) -> AsyncIterator[Pages]:
     """Sends pages as long as the block lasts."""
-    pages = Pages(service)
+    pages = Pages(service, counters)
     sending = asyncio.create_task(pages.send())
     try:
         yield pages

@@ -26,7 +26,7 @@ async def test_case_19_commands_are_accepted_under_a_disk_alarm_and_the_backlog_
 ):
     async with start() as service:
         try:
-            async with paging(service) as pages:
+            async with paging(service, counters=500) as pages:
                 await pages.more(20)
                 await asyncio.to_thread(broker.control, "set_disk_free_limit", FULL)
                 before = len(pages.sent)
