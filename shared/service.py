@@ -32,7 +32,7 @@ from shared.observability.metrics import Metrics
 from shared.settings import ServiceSettings
 from shared.store.backup import Kept, refuse_unfinished
 from shared.store.connect import connect
-from shared.store.errors import StoreError
+from shared.store.errors import Duplicate, StoreError
 from shared.store.repository import Repository
 from shared.store.work import OWN_COLLECTIONS
 from shared.web.application import application
@@ -170,10 +170,20 @@ class Service:
                 for other in others:
                     other.cancel()
 
+    async def open_store(self) -> None:
+        """Connect and make what indexes are missing. StoreError where one cannot be made; nothing else changes then."""
+        try:
+            await self.store.open(self.collections)
+        except Duplicate as broken:
+            raise StoreError(
+                f"the index {broken.index} of {broken.collection} is to be unique, but documents there share a value: "
+                "mend them, or go back to the version before"
+            ) from broken
+
     async def _open_store(self) -> None:
         while True:
             try:
-                await self.store.open(self.collections)
+                await self.open_store()
                 await refuse_unfinished(self.store)
             except Exception as error:
                 self._store_reason = f"store: {error}"

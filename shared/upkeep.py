@@ -66,7 +66,7 @@ def _moment(text: str) -> datetime:
 
 
 async def _run(service: Service, options: argparse.Namespace) -> None:
-    await service.store.open(service.collections)
+    await service.open_store()
     try:
         match options.command:
             case "backup":
