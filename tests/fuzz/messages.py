@@ -78,8 +78,9 @@ def _truncated(chance: random.Random, envelope: Document) -> bytes:
 
 def _flipped(chance: random.Random, envelope: Document) -> bytes:
     body = bytearray(_json(envelope))
-    for _ in range(chance.randint(1, 5)):  # behind the id, by which we find it again
-        body[chance.randrange(body.index(b"source"), len(body))] ^= 1 << chance.randrange(8)
+    first = body.index(b"source")  # behind the id, by which we find it again
+    for _ in range(chance.randint(1, 5)):
+        body[chance.randrange(first, len(body))] ^= 1 << chance.randrange(8)
     return bytes(body)
 
 
