@@ -15,6 +15,7 @@ from shared.messaging import failing
 from shared.messaging.publisher import Outgoing, Publisher, Unroutable
 from shared.messaging.streams import read_stream
 from shared.messaging.topology import EVENTS_LOG, replay_exchange
+from shared.persons.told import ToldErasures
 
 log = structlog.get_logger()
 
@@ -26,8 +27,10 @@ async def replay(
 
     `since`: none older; `types`: patterns of CloudEvents types, such as `*signup-*`. What the consumer is not bound for
     is left out, and what comes into the log meanwhile. The publisher stays the sender; the broker user must be one that
-    the consumer trusts (operator). TimeoutError where the log brings nothing more before its end.
+    the consumer trusts (operator). What is older than the erasure of the person that it tells of is left out too: the
+    log is read for erasures first. TimeoutError where the log brings nothing more before its end.
     """
+    erasures = await _erasures(publisher, since)
     async for message in read_stream(publisher, EVENTS_LOG, since):
         envelope = _envelope(message.body)
         if envelope is None or not _wanted(envelope, since, types):
@@ -35,6 +38,9 @@ async def replay(
         source = envelope.source.removeprefix("/")
         if message.user_id not in (source, publisher.user):
             log.warning("not_replayed", reason="not from its publisher", user=message.user_id, source=source)
+            continue
+        if erasures.concern(envelope):
+            log.info("not_replayed", reason="the person was erased", message_id=envelope.id)
             continue
         key = f"{source}.{message.routing_key}"
         headers = {failing.SENDER: source}
@@ -45,6 +51,15 @@ async def replay(
         except Unroutable:
             continue
         yield envelope
+
+
+async def _erasures(publisher: Publisher, since: datetime | None) -> ToldErasures:
+    erasures = ToldErasures()
+    async for message in read_stream(publisher, EVENTS_LOG, since):
+        envelope = _envelope(message.body)
+        if envelope and message.user_id in (envelope.source.removeprefix("/"), publisher.user):
+            erasures.hear(envelope)
+    return erasures
 
 
 def _envelope(body: bytes) -> Envelope | None:

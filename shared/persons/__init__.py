@@ -5,6 +5,7 @@ erased.py      who was erased, by keyed id: what is older and comes later has no
 held.py        what a service declares: where it keeps persons, and what becomes of them
 erasing.py     takes a person out of a store
 exporting.py   tells what is kept of a person
+told.py        what the log of all events tells of erasures, for replays
 asking.py      asks all services, for operators
 broker.py      takes a person out of the queues where messages wait, for operators
 """

@@ -33,9 +33,13 @@ PAGE = 1000
 
 
 class ErasedPerson(Aggregate):
-    """One erased address, by its keyed id: nobody can tell from it who it was. `at`: what is older has no effect."""
+    """One erased address, by its keyed id: nobody can tell from it who it was. `at`: what is older has no effect.
+
+    `subjects`: aggregates that events told of with the person's data, until others have been told of the erasure.
+    """
 
     at: datetime
+    subjects: tuple[str, ...] = ()
 
 
 PERSONS = Repository(ERASED.name, ErasedPerson, indexes=ERASED.indexes)

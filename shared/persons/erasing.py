@@ -35,7 +35,6 @@ class Found:
 
     erased: Counter[str] = field(default_factory=Counter)
     masked: Counter[str] = field(default_factory=Counter)
-    subjects: dict[str, None] = field(default_factory=dict)
     kept: Counter[str] = field(default_factory=Counter)
     """What has the keyed id alone."""
     owed: int = 0
@@ -51,7 +50,6 @@ class Found:
         return Found(
             self.erased + later.erased,
             self.masked + later.masked,
-            self.subjects | later.subjects,
             later.kept,
             later.total,
         )
@@ -77,21 +75,32 @@ async def erase(email: str, told: type[Erasure], persons: Persons, work: Work) -
 async def _mark(person: Person, work: Work) -> None:
     async def mark(step: Work) -> None:
         before = await step.get(PERSONS, person.id)
-        step.save(PERSONS, ErasedPerson(id=person.id, version=before.version if before else 0, at=work.now))
+        marked = before.model_copy(update={"at": work.now}) if before else ErasedPerson(id=person.id, at=work.now)
+        step.save(PERSONS, marked)
 
     await work.act(f"mark-erased:{work.inbox_id}", mark)
     work.erased.add(person.id, work.now)
 
 
 async def _tell(person: Person, told: type[Erasure], done: Found, work: Work) -> None:
-    event = told(erasure_id=_erasure_id(work), subjects=tuple(done.subjects), erased=dict(done.erased))
-
     async def tell(step: Work) -> None:
         present = await step.get(PERSONS, person.id)
         if present:
-            step.save(PERSONS, present, [event])
+            event = told(erasure_id=_erasure_id(work), subjects=present.subjects, erased=dict(done.erased))
+            step.save(PERSONS, present.model_copy(update={"subjects": ()}), [event])
 
     await work.act(f"tell-erased:{work.inbox_id}", tell, correlation=_erasure_id(work))
+
+
+async def _note(subject: str, person: Person, work: Work) -> None:
+    """Before it is erased: after a crash it could not be told any more whose aggregate it was."""
+
+    async def note(step: Work) -> None:
+        present = await step.get(PERSONS, person.id)
+        if present and subject not in present.subjects:
+            step.save(PERSONS, present.model_copy(update={"subjects": (*present.subjects, subject)}))
+
+    await work.act(f"note-erased:{work.inbox_id}:{subject}", note)
 
 
 def _erasure_id(work: Work) -> str:
@@ -139,6 +148,8 @@ async def _erase(held: Held, document: Document, person: Person, work: Work, fou
     if held.erase is None:
         return
     repository, erase_it = held.repository, held.erase
+    if held.told:
+        await _note(document["_id"], person, work)
     changed = False
 
     async def step(apart: Work) -> None:
@@ -149,8 +160,6 @@ async def _erase(held: Held, document: Document, person: Person, work: Work, fou
     step_id = f"erase:{work.inbox_id}:{repository.name}:{document['_id']}:{document['version']}"
     await work.act(step_id, step, correlation=_erasure_id(work))
     found.erased[repository.name] += changed
-    if changed and held.told:
-        found.subjects[document["_id"]] = None
 
 
 def _masked(document: Document, literal: Literal) -> Document:

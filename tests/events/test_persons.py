@@ -154,8 +154,8 @@ async def test_killed_at_any_write_and_done_again(after: bool):
     for writes in itertools.count(1):
         async with harness(messages, REPOSITORIES, LINKS) as rig:
             event = await announced(rig, on_site_only(1))
-            await signed_up(rig, event, 1, 2)
-            store, rig.executor.store = rig.store, Dying(rig.store, writes, after=after)  # type: ignore[assignment]
+            leaving, _ = await signed_up(rig, event, 1, 2)
+            store, rig.executor.store = rig.store, Dying(rig.store, writes, after=after)
             died = await _dies(rig)
             rig.executor.store = store
             await rig.sweep()
@@ -168,6 +168,7 @@ async def test_killed_at_any_write_and_done_again(after: bool):
                 {m: len({e.id for e in rig.events if e.type == m.type()}) for m in (SignupPromoted, SignupCancelled)}
             )
             assert told == {SignupPromoted: 1, SignupCancelled: 1}
+            assert {subject for e in rig.told(PersonErased) for subject in e.subjects} == {leaving}
         if not died:
             assert writes > 5
             return
