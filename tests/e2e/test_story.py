@@ -210,3 +210,20 @@ async def test_a_lost_store_is_filled_again_by_a_replay_and_nobody_else_hears_of
     assert {**after, "procurement": {}} == {**before, "procurement": {}}
     assert await system.consumed() == consumed | {"procurement.from.supplier": sent}
     assert len(await system.mails()) == len(mails)
+
+
+async def test_a_replay_of_the_whole_log_sends_no_mail_and_changes_nothing(played: Played):
+    system = played.system
+    before, mails, consumed = await system.settled(), await system.mails(), await system.consumed()
+    ran = await system.run("replay", "--to", "notifications")
+    sent = sum("notifications" in consumers(event) for event in played.events)
+    assert (ran.returncode, ran.stdout) == (0, f"{sent} events sent to notifications\n")
+
+    async def taken() -> int:
+        now = await system.consumed()
+        return sum(now.values()) - sum(consumed.values())
+
+    await until(taken, lambda number: number == sent)
+    assert await system.settled() == before
+    assert len(await system.mails()) == len(mails)
+    assert (await system.run("dead", "list", "--json")).stdout.strip() in ("[]", "")
