@@ -10,6 +10,7 @@ from icalendar import Calendar, Event, Timezone, vCalAddress, vText, vUri
 
 from services.notifications.domain import Delivery, instant
 from shared.contracts.events import EventDetails, SignupCancelled, SignupChange
+from shared.contracts.types import CONTROL
 from shared.web.dates import HOME
 
 WITH_ENTRY = frozenset({"signup-confirmed", "signup-promoted", "signup-cancelled"})
@@ -115,6 +116,6 @@ def _attendee(delivery: Delivery) -> vCalAddress:
     values = {"ROLE": "REQ-PARTICIPANT", "PARTSTAT": "ACCEPTED", "RSVP": "FALSE", "CUTYPE": "INDIVIDUAL"}
     for name, value in values.items():
         attendee.params[name] = vText(value)
-    if name := " ".join((delivery.name or "").replace('"', "'").split()):
+    if name := " ".join(CONTROL.sub(" ", delivery.name or "").replace('"', "'").split()):
         attendee.params["CN"] = vText(name)
     return attendee
