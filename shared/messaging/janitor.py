@@ -13,5 +13,10 @@ EVERY_SECONDS = 3600.0
 async def forget_old(store: Store) -> None:
     """Once an hour, for ever. A TTL index would do it too, but with no promise when (faults 23)."""
     while True:
-        await store.delete(INBOX, {"at": Between(below=datetime.now(UTC) - KEPT)})
+        await forget(store, datetime.now(UTC))
         await asyncio.sleep(EVERY_SECONDS)
+
+
+async def forget(store: Store, now: datetime) -> None:
+    """Those whose time is over now."""
+    await store.delete(INBOX, {"at": Between(below=now - KEPT)})

@@ -100,7 +100,7 @@ async def test_case_6_mongodb_s_wire_killed(*, broker, tmp_path, operator, told)
         for share in (1, 2, 3):
             await load.reached(load.count * share // 4)
             server.kill()
-            await asyncio.to_thread(server.wait)
+            await asyncio.to_thread(server.communicate)
             server = await _mongoeco(port, tmp_path)
 
     store_url = f"mongodb://127.0.0.1:{port}/probe?directConnection=true"
