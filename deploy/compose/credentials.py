@@ -39,6 +39,21 @@ class Credentials:
                     made.append(name.partition("/")[0])
         return list(dict.fromkeys(made))
 
+    def rotate(self, name: str) -> bool:
+        """Another secret: <user> (the broker's password), <service>/store, or <service>/link_keys, where the key before
+        stays beside the new one for links that are on their way. False where there is no such secret.
+        """
+        user, _, kind = name.partition("/")
+        known = {"": self.amqp, "store": self.store, "link_keys": self.link_keys}.get(kind, {})
+        if user not in known:
+            return False
+        new = secrets.token_hex(24)
+        if kind == "link_keys":
+            latest = known[user].split(",")[0]
+            new = f"k{int(latest.partition(':')[0].removeprefix('k')) + 1}:{new},{latest}"
+        known[user] = new
+        return True
+
 
 def read(path: Path) -> Credentials:
     """The credentials of an earlier start; none where there was none."""

@@ -3,6 +3,8 @@
     init                        make what is missing, give each container its own secrets
     init show <name> …          print URLs: integrator, operator (the broker, as seen from the host),
                                 <service>-store (a service's MongoDB, as seen from its network)
+    init rotate <name> …        another secret for a broker user, <service>/store or <service>/link_keys; what is to be
+                                restarted then stands in SECURITY.md
 
 Each directory below /secrets is a volume that one container reads; `state` is read by this one alone:
 
@@ -48,6 +50,11 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         case ["show", *names] if names:
             return show(known, names)
+        case ["rotate", *names] if names and all([known.rotate(name) for name in names]):
+            credentials.keep(state, known)
+            hand_out(known, definitions)
+            print(f"new secrets for: {', '.join(names)}")
+            return 0
     print(__doc__, file=sys.stderr)
     return 2
 

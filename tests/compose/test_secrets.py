@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from deploy.catalog import service_names
 from deploy.compose import init
 from deploy.mongo.users import script
 from deploy.rabbitmq.definitions import to_json
-from shared.web.links import parse_keys
+from shared.web.links import BadLink, Signer, parse_keys
 
 SERVICES = service_names()
 
@@ -128,7 +129,38 @@ def test_shows_addresses_for_programs_on_the_host(
     assert password(store) == state["store"]["supplier"]
 
 
-@pytest.mark.parametrize("arguments", [["show"], ["show", "nobody"], ["help"]])
+def test_a_secret_is_changed_and_no_other(secrets: Path):
+    init.main([])
+    first = contents(secrets)
+    assert init.main(["rotate", "events", "events/store", "events/link_keys"]) == 0
+    second = contents(secrets)
+    changed = {name for name in second if second[name] != first[name]}
+    own = {
+        "events/amqp_url",
+        "events/store_url",
+        "events/link_keys",
+        "events-store/users.js",
+        "events-store/users.json",
+    }
+    assert changed == {"broker/definitions.json", "state/passwords.json", *own}
+    assert second["events-store/users.js"] == script("events", password(second["events/store_url"]))
+
+
+def test_links_on_their_way_hold_after_a_new_key_and_not_after_two(secrets: Path):
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    init.main([])
+    sent = Signer((secrets / "events/link_keys").read_text()).sign("x", "a")
+    init.main(["rotate", "events/link_keys"])
+    assert Signer((secrets / "events/link_keys").read_text()).verify("x", sent, now) == "a"
+    init.main(["rotate", "events/link_keys"])
+    with pytest.raises(BadLink):
+        Signer((secrets / "events/link_keys").read_text()).verify("x", sent, now)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["show"], ["show", "nobody"], ["help"], ["rotate"], ["rotate", "nobody"], ["rotate", "events/address_key"]],
+)
 def test_what_it_does_not_know(secrets: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]):
     assert init.main(arguments) == 2
     said = capsys.readouterr()
