@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.embedded import SERVICES, Embedded, embedded
 
-NEVER = frozenset({"gave_back", "background_failed", "background_interrupted", "page_failed", "retried_later", "held"})
+NEVER = frozenset({"gave_back", "background_failed", "background_interrupted", "page_failed", "retried_later"})
 """Lines of the log that tell of a fault of ours: bad input is refused, it makes nothing fail."""
 
 

@@ -122,7 +122,7 @@ async def healthy(system: Embedded) -> AsyncIterator[list[bool]]:
     enough = asyncio.Event()
 
     async def send() -> None:
-        async with Client(system.url("integrator"), timeout=30) as client:
+        async with Client(system.url("integrator"), timeout=300) as client:
             for number in itertools.count():
                 if enough.is_set():
                     return
