@@ -7,6 +7,7 @@ next call connects anew.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,11 @@ HEARTBEAT = 8
 """Seconds. aiormq gives a silent connection up after 3 * (this + 1), and looks every half of it: 31 at the latest."""
 
 RECONNECT_SECONDS = 1.0
+
+RENEW_SECONDS = 20.0
+"""How long the broker may say that a queue is full before it is asked on a new channel. It keeps that in mind for each
+channel until messages are taken out, also where somebody has raised the limit (seen with RabbitMQ 3.10). Longer than a
+publish may take, so that nothing is under way on the channel before the last when that is closed."""
 
 FAULTS = (AMQPError, OSError, TimeoutError, RuntimeError, EOFError, asyncio.InvalidStateError, asyncio.CancelledError)
 """What aio-pika and aiormq raise when a connection breaks or a channel ends while somebody waits."""
@@ -70,6 +76,8 @@ class Publisher:
         self._timeout = timeout
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
+        self._retired: AbstractChannel | None = None
+        self._renewed = 0.0
         self._exchanges: dict[str, AbstractExchange] = {}
         self._opening = asyncio.Lock()
         self._ids = KeyedLock()
@@ -104,6 +112,7 @@ class Publisher:
         except PublishError as error:
             raise Unroutable(f"{message.exchange}/{message.routing_key}: no queue took it") from error
         except DeliveryError as error:
+            await self._renew()
             raise Nacked(f"{message.exchange}/{message.routing_key}: a queue refused it") from error
         except FAULTS as error:
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
@@ -156,7 +165,24 @@ class Publisher:
         self._connection = await aio_pika.connect(
             self._url, heartbeat=HEARTBEAT, timeout=self._timeout, client_properties={"connection_name": self._name}
         )
-        self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
+        self._channel, self._retired, self._renewed = await self._new_channel(), None, time.monotonic()
+
+    async def _renew(self) -> None:
+        """Another channel, unless this one is young."""
+        if time.monotonic() - self._renewed < RENEW_SECONDS or self._opening.locked():
+            return
+        async with self._opening:
+            self._renewed = time.monotonic()
+            with contextlib.suppress(*FAULTS):
+                async with asyncio.timeout(self._timeout):
+                    if self._retired is not None:
+                        await self._retired.close()
+                    self._retired, self._channel = self._channel, await self._new_channel()
+                    self._exchanges.clear()
+
+    async def _new_channel(self) -> AbstractChannel:
+        assert self._connection is not None  # noqa: S101 - whoever calls has one
+        return await self._connection.channel(publisher_confirms=True, on_return_raises=True)
 
     def _amqp(self, message: Outgoing) -> aio_pika.Message:
         return aio_pika.Message(
