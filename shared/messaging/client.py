@@ -10,6 +10,10 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from aio_pika.exceptions import AMQPError, PublishError
 
 from shared.contracts.base import CONTENT_TYPE, Command, Envelope, Reply
+from shared.messaging.cancelling import is_cancelled, is_nameless
+
+LOST = (TimeoutError, AMQPError, OSError, RuntimeError, asyncio.CancelledError)
+"""What is raised when a connection breaks while somebody waits."""
 
 REPLY_TO = "amq.rabbitmq.reply-to"
 
@@ -84,8 +88,10 @@ class Client:
             async with asyncio.timeout(self._timeout):
                 await exchange.publish(message, routing_key=routing_key, mandatory=True)
                 return await asyncio.shield(future)
-        except (TimeoutError, AMQPError, OSError, RuntimeError, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
+        except (Exception, asyncio.CancelledError) as error:
+            if not (isinstance(error, LOST) or is_nameless(error)):
+                raise
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise  # it was the caller who cancelled, not the client library that lost its connection
             why = f"no service takes commands for {service!r}" if isinstance(error, PublishError) else repr(error)
             raise NoReply(f"{service} {routing_key}: {why}; send it again with id {id}") from error

@@ -6,6 +6,7 @@ import pytest
 
 from shared.contracts.base import Envelope
 from shared.messaging import consumer, subscription, unrouted
+from shared.messaging.client import Client, NoReply
 from shared.messaging.publisher import Outgoing
 from tests.messaging import probe
 from tests.messaging.conftest import REPOSITORIES
@@ -92,3 +93,22 @@ async def test_who_waits_for_an_answer_that_never_comes_goes_on_when_the_connect
             await looked.wait()
         queue = await channel.declare_queue("probe.unrouted", passive=True)
         await until(queue.purge, lambda done: bool(done.message_count))
+
+
+async def test_a_connection_that_is_closed_for_no_reason_is_a_command_without_a_reply(tap):
+    async with Client(tap.url, timeout=20) as client:
+        tap.freeze()
+        sending = asyncio.create_task(client.send(probe.Add(counter="c1")))
+        await until(_held(tap))
+        assert client._channel is not None
+        await (await client._channel.get_underlay_channel())._cancel_tasks(None)  # as aiormq does it when it closes
+        with pytest.raises(NoReply):
+            await sending
+        tap.thaw()
+
+
+def _held(tap):
+    async def held() -> int:
+        return int(tap.held)
+
+    return held
