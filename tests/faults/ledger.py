@@ -5,9 +5,9 @@ The rules stand in tests/faults/rules, one module for each promise; they read th
 """
 
 import json
-import time
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -160,10 +160,10 @@ class Ledger:
         """Subjects of events that stand in an outbox: they are stuck, not lost."""
         return {str(e.get("subject")) for _, _, document in self.owed() for e in document.get("outbox", ())}
 
-    def fault_of(self, *kinds: str, before: float | None = None) -> Happened | None:
-        """The first fault of these kinds that began before a time."""
-        before = time.monotonic() if before is None else before
-        return next((f for f in self.faults if f.kind in kinds and f.began <= before), None)
+    def fault_of(self, struck: Callable[[Happened], bool], before: float = math.inf) -> Happened | None:
+        """The last fault of a sort that began before a time."""
+        found = [fault for fault in self.faults if struck(fault) and fault.began <= before]
+        return max(found, key=lambda fault: fault.began, default=None)
 
 
 def name_of(event: Envelope) -> str:

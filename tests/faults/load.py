@@ -36,6 +36,22 @@ WISHES: Mapping[str, float] = {
     "campaign": 1.2,
     "wrong": 6,
 }
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "announce": ("events", "announce-event"),
+    "sign_up": ("events", "sign-up"),
+    "cancel_signup": ("events", "cancel-signup"),
+    "cancel_event": ("events", "cancel-event"),
+    "register": ("supplier", "register-supplier"),
+    "update": ("supplier", "update-supplier"),
+    "withdraw": ("supplier", "withdraw-supplier"),
+    "publish": ("procurement", "publish-demand"),
+    "close": ("procurement", "close-demand"),
+    "subscribe": ("notifications", "subscribe"),
+    "campaign": ("notifications", "send-campaign"),
+}
+"""What is sent -> to which service; the other wishes are of people on pages. Erasure and access leave nothing of
+themselves behind by which they could be held to one effect and one answer: they have tests of their own."""
+
 MOST: Mapping[str, int] = {"announce": 10, "campaign": 6, "register": 40}
 """What there are no more of in a run, since mails grow with them: an announcement goes to every subscriber."""
 

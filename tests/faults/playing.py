@@ -10,7 +10,7 @@ import httpx
 
 from deploy.local.demo.mails import Mail
 from tests.faults.ledger import OK, Ledger, Mailed, Page, Sent
-from tests.faults.load import Step
+from tests.faults.load import COMMANDS, UNREADABLE, Step
 from tests.faults.sending import Sender
 from tests.notifications.sink import Sink
 
@@ -21,7 +21,7 @@ LOOK_SECONDS = 0.1
 YES, ANY = frozenset({OK}), frozenset({OK, 409})
 
 type Command = tuple[str, str, dict[str, Any]]
-"""Service, name, data."""
+"""Service, routing key, data."""
 
 
 class Postbox:
@@ -72,9 +72,12 @@ class Player:
             done = await act(step)
         self.skipped += done is False
 
-    async def _send(self, step: Step, command: Command, right: frozenset[int] = YES, **more: Any) -> Sent:
-        service, name, data = command
-        key = name if "." in name else f"{name}.v1"
+    async def _send(self, step: Step, data: dict[str, Any], right: frozenset[int] = YES) -> Sent:
+        service, name = COMMANDS[step.verb]
+        return await self._ask(step, (service, f"{name}.v1", data), right)
+
+    async def _ask(self, step: Step, command: Command, right: frozenset[int], **more: Any) -> Sent:
+        service, key, data = command
         sent = self._ledger.commands.setdefault(step.id, Sent(step.id, service, key, data, right, **more))
         await asyncio.gather(*(sender.send(sent) for sender in self._senders[: step.times]))
         return sent
@@ -118,12 +121,12 @@ class Player:
             "capacity_on_site": about["seats"],
             "capacity_online": about["online"],
         }
-        sent = await self._send(step, ("events", "announce-event", data))
+        sent = await self._send(step, data)
         self._learn(about["event"], sent.result.get("event_id"))
 
     async def _sign_up(self, step: Step) -> None:
         data = {**await self._wish(step), "event_id": await self._known[step.about["event"]]}
-        sent = await self._send(step, ("events", "sign-up", data), ANY)
+        sent = await self._send(step, data, ANY)
         self._learn(step.id, sent.result.get("signup_id"))
 
     async def _wish(self, step: Step) -> dict[str, Any]:
@@ -140,7 +143,7 @@ class Player:
         signup = await self._known[step.about["signup"]]
         if signup is None:
             return False
-        await self._send(step, ("events", "cancel-signup", {"signup_id": signup}))
+        await self._send(step, {"signup_id": signup})
         return True
 
     async def _cancel_link(self, step: Step) -> bool:
@@ -158,7 +161,7 @@ class Player:
 
     async def _cancel_event(self, step: Step) -> None:
         data = {"event_id": await self._known[step.about["event"]], "reason": "Oplægsholderen er syg."}
-        await self._send(step, ("events", "cancel-event", data))
+        await self._send(step, data)
 
     async def _register(self, step: Step) -> None:
         name = step.about["supplier"]
@@ -171,7 +174,7 @@ class Player:
             "municipality": "0791",
             "offerings": _offerings(step.about["codes"]),
         }
-        sent = await self._send(step, ("supplier", "register-supplier", data), ANY if step.about["again"] else YES)
+        sent = await self._send(step, data, ANY if step.about["again"] else YES)
         self._learn(name, sent.result.get("supplier_id"))
 
     async def _update(self, step: Step) -> None:
@@ -179,23 +182,23 @@ class Player:
         data["description"] = f"Ændret i {step.id}"
         if step.about["codes"]:
             data["offerings"] = _offerings(step.about["codes"])
-        await self._send(step, ("supplier", "update-supplier", data), ANY)
+        await self._send(step, data, ANY)
 
     async def _withdraw(self, step: Step) -> None:
         data = {"supplier_id": await self._known[step.about["supplier"]]}
-        await self._send(step, ("supplier", "withdraw-supplier", data))
+        await self._send(step, data)
 
     async def _publish(self, step: Step) -> None:
-        sent = await self._send(step, ("procurement", "publish-demand", demand(step.id, step.about["codes"])))
+        sent = await self._send(step, demand(step.id, step.about["codes"]))
         self._learn(step.about["demand"], sent.result.get("demand_id"))
 
     async def _close(self, step: Step) -> None:
         data = {"demand_id": await self._known[step.about["demand"]], "outcome": step.about["outcome"]}
-        await self._send(step, ("procurement", "close-demand", data), ANY)
+        await self._send(step, data, ANY)
 
     async def _subscribe(self, step: Step) -> None:
         who, topics = step.about["who"], step.about["topics"]
-        await self._send(step, ("notifications", "subscribe", {"email": self.email(who), "topics": topics}))
+        await self._send(step, {"email": self.email(who), "topics": topics})
         self._asked[who] |= set(topics)
 
     async def _subscribe_form(self, step: Step) -> None:
@@ -228,7 +231,7 @@ class Player:
 
     async def _campaign(self, step: Step) -> None:
         data = {"topic": "newsletter", "subject": step.about["subject"], "body": "# Hej\n\nVi ses **snart**."}
-        await self._send(step, ("notifications", "send-campaign", data))
+        await self._send(step, data)
 
     async def _wrong(self, step: Step) -> None:
         """Commands that are to be refused, with the status that their name ends in."""
@@ -238,18 +241,18 @@ class Player:
         supplier: dict[str, Any] = {"name": "Ingen", "email": "ingen@eksempel.example", "municipality": "0791"}
         supplier["offerings"] = _offerings(["90910000"])
         command: Command = {
-            "signup-404": ("events", "sign-up", signup),
-            "signup-422": ("events", "sign-up", {**signup, "attendance": "sofa"}),
-            "update-404": ("supplier", "update-supplier", {"supplier_id": nobody, "name": "Ingen"}),
-            "cancel-404": ("events", "cancel-signup", {"signup_id": nobody}),
-            "close-404": ("procurement", "close-demand", {"demand_id": nobody}),
-            "cvr-422": ("supplier", "register-supplier", {**supplier, "cvr": "13585627"}),
-            "field-422": ("supplier", "register-supplier", {**supplier, "cvr": "13585628", "colour": "green"}),
-            "past-422": ("procurement", "publish-demand", {**demand(step.id, ["90910000"]), "deadline": PAST}),
+            "signup-404": ("events", "sign-up.v1", signup),
+            "signup-422": ("events", "sign-up.v1", {**signup, "attendance": "sofa"}),
+            "update-404": ("supplier", "update-supplier.v1", {"supplier_id": nobody, "name": "Ingen"}),
+            "cancel-404": ("events", "cancel-signup.v1", {"signup_id": nobody}),
+            "close-404": ("procurement", "close-demand.v1", {"demand_id": nobody}),
+            "cvr-422": ("supplier", "register-supplier.v1", {**supplier, "cvr": "13585627"}),
+            "field-422": ("supplier", "register-supplier.v1", {**supplier, "cvr": "13585628", "colour": "green"}),
+            "past-422": ("procurement", "publish-demand.v1", {**demand(step.id, ["90910000"]), "deadline": PAST}),
             "type-404": ("supplier", "register-supplier.v9", supplier),
         }[how]
         status = int(re.sub(r"\D", "", how))
-        await self._send(step, command, frozenset({status}), buried=how == "type-404")
+        await self._ask(step, command, frozenset({status}), buried=how == UNREADABLE)
 
 
 PAST = "2021-03-01T12:00:00+01:00"

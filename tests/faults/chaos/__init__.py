@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import logging
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +20,6 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
     parser.add_argument("--keep", action="store_true", help="keep stores and logs of a run that failed; says where")
     options = parser.parse_args(arguments)
-    logging.disable()  # the client library tells at length of each connection that the faults break
     outcomes = [_one(seed, options.seconds, keep=options.keep) for seed in options.seed]
     ok = all(outcome["ok"] for outcome in outcomes)
     if options.json:

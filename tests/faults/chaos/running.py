@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ ANSWERS_SECONDS = 60.0
 """After the load's time, how long commands and pages may wait for their answers before they count as lost."""
 QUIET_SECONDS = 60.0
 SENDERS = 3
+MOST_SHOWN = 40
+"""Findings that people are told; --json has all."""
 
 QUICK = {
     "HTTP_RATE": "100000",  # all people of the load have one address
@@ -39,6 +42,7 @@ QUICK = {
 }
 """Settings of every service: what waits for minutes in production waits for seconds here."""
 QUICK_MAIL = {
+    "NOTIFICATIONS_SUBSCRIBE_BURST": "10000",
     "NOTIFICATIONS_MAIL_LEASE_SECONDS": "3",
     "NOTIFICATIONS_MAIL_RETRY_DELAYS": "1,2,4",
     "NOTIFICATIONS_SMTP_SECONDS": "5",
@@ -66,9 +70,32 @@ async def prepared(folder: Path) -> AsyncIterator[tuple[System, dict[str, Tap], 
         yield system, taps, sink
 
 
-async def run(seed: int, seconds: float, folder: Path) -> dict[str, Any]:
-    """One seed; the outcome as `--json` prints it."""
+@dataclass
+class Run:
+    """What a run left behind."""
+
+    ledger: Ledger
+    recoveries: Recoveries
+    skipped: int = 0
+    quiet_seconds: float = 0.0
+
+
+type Meanwhile = Callable[[System, Sink], Awaitable[None]]
+
+
+async def recorded(
+    seed: int,
+    seconds: float,
+    folder: Path,
+    faults: Sequence[Fault],
+    *,
+    patience: float = QUIET_SECONDS,
+    meanwhile: Meanwhile | None = None,
+) -> Run:
+    """Play the seed's load under these faults until all is quiet. `meanwhile` may do more harm, after the load."""
     began = time.monotonic()
+    for library in ("aiormq", "aio_pika"):  # they tell at length of each connection that the faults break
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     ledger = Ledger()
     async with prepared(folder) as (system, taps, sink), AsyncExitStack() as stack:
         url = system.amqp_url("integrator")
@@ -79,19 +106,25 @@ async def run(seed: int, seconds: float, folder: Path) -> dict[str, Any]:
         await probes.prepare()
         post = Postbox(sink, ledger)
         player = Player(ledger, senders, http, system.endpoints()["http"], post)
-        recoveries = Recoveries(probes)
-        striking = _strike_all(Striker(system, taps, sink), schedule(seed, seconds), recoveries, ledger)
+        found = Run(ledger, Recoveries(probes))
+        striking = _strike_all(Striker(system, taps, sink), faults, found.recoveries, ledger)
         say(f"seed {seed}: ready after {time.monotonic() - began:.1f} s")
         unanswered = await _together(player.play(plan(seed, seconds)), striking, seconds + ANSWERS_SECONDS)
         say(f"{time.monotonic() - began:6.1f} s  load and faults are through, waiting until all is quiet")
-        quiet = await quiesce(system, ledger, QUIET_SECONDS)
+        if meanwhile:
+            await meanwhile(system, sink)
+        found.quiet_seconds = await quiesce(system, ledger, patience)
         post.to("")
         ledger.unsettled += unanswered
-    return _outcome(seed, seconds, ledger, recoveries) | {
-        "skipped": player.skipped,
-        "quiet_seconds": round(quiet, 1),
-        "wall_seconds": round(time.monotonic() - began, 1),
-    }
+        found.skipped = player.skipped
+    return found
+
+
+async def run(seed: int, seconds: float, folder: Path) -> dict[str, Any]:
+    """One seed; the outcome as `--json` prints it."""
+    began = time.monotonic()
+    found = await recorded(seed, seconds, folder, schedule(seed, seconds))
+    return outcome(seed, seconds, found) | {"wall_seconds": round(time.monotonic() - began, 1)}
 
 
 async def _together(load: Any, faults: Any, patience: float) -> list[str]:
@@ -125,11 +158,12 @@ async def _strike_all(striker: Striker, faults: Sequence[Fault], recoveries: Rec
     await recoveries.done()
 
 
-def _outcome(seed: int, seconds: float, ledger: Ledger, recoveries: Recoveries) -> dict[str, Any]:
+def outcome(seed: int, seconds: float, found: Run) -> dict[str, Any]:
+    """What is told of a run."""
+    ledger, recovered = found.ledger, found.recoveries.seconds
     findings = audit(ledger)
     counts = counted(findings)
-    recovered = figures(each for kind in recoveries.seconds.values() for each in kind)
-    broker = max(recoveries.seconds["kill broker"], default=None)
+    broker = max(recovered["kill broker"], default=None)
     zeros = not (counts["lost"] or counts["duplicated"] or counts["stuck"])
     return {
         "ok": zeros and broker is not None and broker < LIMIT_SECONDS,
@@ -138,14 +172,16 @@ def _outcome(seed: int, seconds: float, ledger: Ledger, recoveries: Recoveries) 
         "commands": len(ledger.commands),
         "faults": len(ledger.faults),
         **counts,
-        "recovery_seconds": recovered,
-        "recovery_by_kind": {kind: figures(each) for kind, each in sorted(recoveries.seconds.items()) if each},
+        "recovery_seconds": figures(each for kind in recovered.values() for each in kind),
+        "recovery_by_kind": {kind: figures(each) for kind, each in sorted(recovered.items()) if each},
         "sent_again": sum(max(0, sent.sends - 1) for sent in ledger.commands.values()),
         "pages": len(ledger.pages),
         "events": len(ledger.told),
         "events_again": len(ledger.events) - len(ledger.told),
         "mails": len(ledger.mails),
         "struck": [f"{each.kind} {each.target}" for each in sorted(ledger.faults, key=lambda f: f.began)],
+        "skipped": found.skipped,
+        "quiet_seconds": round(found.quiet_seconds, 1),
         "findings": [asdict(finding) for finding in findings],
     }
 
@@ -155,13 +191,15 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def told(outcome: dict[str, Any]) -> str:
+def told(shown: dict[str, Any]) -> str:
     """A run's summary."""
     named = ("commands", "pages", "events", "mails", "faults", "lost", "duplicated", "stuck", "uncertain")
     lines = [
-        f"seed {outcome['seed']}: {'ok' if outcome['ok'] else 'NOT OK'}",
-        f"  {', '.join(f'{name} {outcome[name]}' for name in named)}",
-        f"  recovery {json.dumps(outcome['recovery_seconds'])}, by kind {json.dumps(outcome['recovery_by_kind'])}",
+        f"seed {shown['seed']}: {'ok' if shown['ok'] else 'NOT OK'}",
+        f"  {', '.join(f'{name} {shown[name]}' for name in named)}",
+        f"  recovery {json.dumps(shown['recovery_seconds'])}, by kind {json.dumps(shown['recovery_by_kind'])}",
     ]
-    lines += [f"  {each['kind']}: {each['what']}: {each['why']}" for each in outcome["findings"]]
+    wrong = [each for each in shown["findings"] if each["kind"] != "uncertain"]
+    lines += [f"  {each['kind']}: {each['what']}: {each['why']}" for each in wrong[:MOST_SHOWN]]
+    lines += [f"  … and {len(wrong) - MOST_SHOWN} more"] if len(wrong) > MOST_SHOWN else []
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from shared.contracts.base import Envelope
 from shared.store.port import Document
-from tests.faults.ledger import Finding, Ledger, Mailed, name_of, shown
+from tests.faults.ledger import Finding, Happened, Ledger, Mailed, name_of, shown
 
 KINDS = {
     "supplier-registered": ("supplier-welcome",),
@@ -17,8 +17,8 @@ KINDS = {
 }
 """Event -> the kinds of mail that it leads to, one each."""
 
-OF_SENDING = ("kill", "restart", "rolling", "pause", "smtp", "lock")
-"""Faults that can leave it in doubt whether a mail went out, where they hit notifications or its mail server."""
+OF_SENDING = frozenset({"notifications", "services", "slow", "later", "vanishing", "down"})
+"""What a fault strikes that can leave it in doubt whether a mail went out: the sender, or its mail server."""
 
 REASONS = ("unsubscribed", "too late", "suppressed", "no longer asked for")
 """Why a mail is rightly not sent."""
@@ -86,12 +86,16 @@ def _delivered(ledger: Ledger, delivery: Document, taken: list[Mailed]) -> Itera
     if len(taken) > 1:
         yield _twice(ledger, what, taken, doubts)
     elif state == "uncertain":
-        excuse = ledger.fault_of(*OF_SENDING)
+        excuse = ledger.fault_of(_of_sending)
         yield Finding("uncertain" if excuse else "lost", what, f"{delivery['reason']}; it came {len(taken)} times")
 
 
+def _of_sending(fault: Happened) -> bool:
+    return fault.target in OF_SENDING
+
+
 def _twice(ledger: Ledger, what: str, taken: list[Mailed], doubts: int) -> Finding:
-    excuse = ledger.fault_of(*OF_SENDING, before=taken[1].at)
+    excuse = ledger.fault_of(_of_sending, before=taken[1].at)
     if excuse and len(taken) <= 1 + doubts:
         why = f"came {len(taken)} times with one Message-ID, after {excuse.kind} {excuse.target}"
         return Finding("uncertain", what, why)
