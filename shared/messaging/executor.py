@@ -76,20 +76,21 @@ class Executor:
         `inbox_id` names the message among all that the service handles (queue and message id). A refusal that is told
         to somebody is remembered as the reply to this id; one that becomes a dead letter is not: it can be replayed.
         """
-        data = await self.erased.without(envelope, model)
-        if data is None:
-            return Outcome(Reply.refused(BeforeErasure().problem()), skipped=True)
-        try:
-            message = model.model_validate(data)
-        except ValidationError as error:
-            raise Invalid.of(error) from None
-        try:
-            async with self._keys.hold(order_key(envelope, message)):
+        # Held before anything is awaited: messages come here in their order, and must not overtake one another.
+        async with self._keys.hold(order_key(envelope, model)):
+            data = await self.erased.without(envelope, model)
+            if data is None:
+                return Outcome(Reply.refused(BeforeErasure().problem()), skipped=True)
+            try:
+                message = model.model_validate(data)
+            except ValidationError as error:
+                raise Invalid.of(error) from None
+            try:
                 return await self._once(
                     envelope, message, handler, inbox_id or envelope.id, sender, remember_refusal=remember_refusal
                 )
-        except BadValue as bad:
-            raise Invalid(f"holds a value that cannot be kept: {bad}") from bad
+            except BadValue as bad:
+                raise Invalid(f"holds a value that cannot be kept: {bad}") from bad
 
     async def execute(
         self, command: Command, handler: Handler, *, id: str, source: str, correlation: str | None = None
@@ -195,9 +196,10 @@ class Executor:
         return {"id": work.inbox_id, "reply": reply.to_json().decode(), "digest": digest, "at": work.now}
 
 
-def order_key(envelope: Envelope, message: Message) -> str:
+def order_key(envelope: Envelope, model: type[Message]) -> str:
     """What messages are kept in order by: the command's key field, else the subject, else nothing but itself."""
-    key = getattr(message, message.key) if isinstance(message, Command) and message.key else envelope.subject
+    field = model.key if issubclass(model, Command) else None
+    key = envelope.data.get(field) if field else envelope.subject
     return f"{key}" if key else f"message {envelope.id}"
 
 
