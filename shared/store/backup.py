@@ -78,7 +78,7 @@ async def save(store: Store, service: str, kept: Sequence[Kept], out: IO[bytes],
                 digest.update(raw)
                 packed.write(raw)
 
-            write({"rummelig-backup": VERSION, "service": service, "begun": begun, "formats": formats})
+            write({"rummelig-backup": VERSION, "service": service, "begun": begun.isoformat(), "formats": formats})
             async for name, line in _lines(snapshot, kept):
                 write(line)
                 documents[name] += 1
@@ -205,7 +205,7 @@ def _checked(file: IO[bytes], service: str, formats: dict[str, int]) -> Manifest
         raise ValueError("its end is missing")
     if (end["documents"], end["files"], end["sha256"]) != (dict(documents), files, digest.hexdigest()):
         raise ValueError("its content does not fit its checksum")
-    return Manifest(head["service"], head["begun"], head["formats"], documents, files)
+    return Manifest(head["service"], datetime.fromisoformat(head["begun"]), head["formats"], documents, files)
 
 
 def _check_head(head: Document, service: str, formats: dict[str, int]) -> None:

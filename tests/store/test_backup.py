@@ -44,7 +44,7 @@ async def filled(store: Store) -> None:
         "pending_since": datetime(2026, 11, 23, tzinfo=UTC),
     }
     await store.insert(THINGS, thing("every kind", **values))
-    await store.insert_many(OTHERS, [thing(f"{n:04}", n=n) for n in range(450)])
+    await store.insert_many(OTHERS, [thing(f"{n:04}", n=n) for n in range(250)])
     await store.write_file("referat.pdf", bytes(range(256)) * 10_000, {"type": "application/pdf"})
     await store.write_file("empty", b"", {})
 
@@ -70,7 +70,7 @@ async def test_it_comes_back_the_same_into_each_kind_of_store(store: Store, othe
         await finish(other)
         assert await content(other) == before
         assert await other.find(THINGS, {"pending_since": datetime(2026, 11, 23, tzinfo=UTC)}), "indexes are there"
-    assert manifest.documents == {"things": 1, "others": 450}
+    assert manifest.documents == {"things": 1, "others": 250}
     assert manifest.files == 2
     assert manifest.formats == {"things": 2, "others": 1}
     assert abs(datetime.now(UTC) - manifest.begun) < timedelta(minutes=1)
@@ -81,7 +81,7 @@ async def test_its_first_and_last_line_are_the_manifest(store: Store) -> None:
     lines = gzip.decompress((await saved(store)).getvalue()).splitlines()
     head, end = json.loads(lines[0]), json.loads(lines[-1])
     assert (head["service"], head["rummelig-backup"]) == ("probe", 1)
-    assert end["documents"] == {"things": 1, "others": 450}
+    assert end["documents"] == {"things": 1, "others": 250}
 
 
 async def test_it_goes_only_into_an_empty_store(store: Store) -> None:
@@ -191,7 +191,7 @@ async def test_a_restore_that_broke_off_is_known_to_services_and_to_the_next_res
         file = await saved(store)
 
     def breaks(_: str, document: Document) -> Document:
-        if document["_id"] == "0300":
+        if document["_id"] == "0220":
             raise KeyboardInterrupt
         return document
 
