@@ -1,6 +1,7 @@
 """A network that says nothing: connections that are never answered, answers that never come."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -99,16 +100,14 @@ async def test_a_connection_that_is_closed_for_no_reason_is_a_command_without_a_
     async with Client(tap.url, timeout=20) as client:
         tap.freeze()
         sending = asyncio.create_task(client.send(probe.Add(counter="c1")))
-        await until(_held(tap))
+
+        async def held() -> int:
+            return int(tap.held)
+
+        await until(held)
         assert client._channel is not None
-        await (await client._channel.get_underlay_channel())._cancel_tasks(None)  # as aiormq does it when it closes
+        underlay: Any = await client._channel.get_underlay_channel()
+        await underlay._cancel_tasks(None)  # as aiormq does it when it closes
         with pytest.raises(NoReply):
             await sending
         tap.thaw()
-
-
-def _held(tap):
-    async def held() -> int:
-        return int(tap.held)
-
-    return held

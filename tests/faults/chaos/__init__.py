@@ -18,7 +18,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=60, help="how long load and faults last (60)")
     parser.add_argument("--seed", type=_seeds, default=[1], help="a number, or a range such as 1..20 (1)")
     parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
-    parser.add_argument("--keep", action="store_true", help="keep stores and logs of a run that failed; says where")
+    parser.add_argument("--keep", action="store_true", help="keep stores and logs of each run; says where")
     options = parser.parse_args(arguments)
     outcomes = [_one(seed, options.seconds, keep=options.keep) for seed in options.seed]
     ok = all(outcome["ok"] for outcome in outcomes)
@@ -30,16 +30,15 @@ def main(arguments: Sequence[str]) -> int:
 
 def _one(seed: int, seconds: float, *, keep: bool) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="rummelig-chaos-"))
-    outcome: dict[str, Any] = {"ok": False}
     try:
         outcome = asyncio.run(run(seed, seconds, folder))
         say(told(outcome))
+        return outcome
     finally:
-        if keep and not outcome["ok"]:
+        if keep:
             say(f"  kept: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    return outcome
 
 
 def _seeds(text: str) -> list[int]:

@@ -19,6 +19,10 @@ UNWANTED = "03000000"
 """A CPV division that no supplier of the load offers: probes lead to no matches."""
 
 
+type Well = dict[str, tuple[float, float]]
+"""Service -> seconds until the probe was answered, and until its event was seen."""
+
+
 class Probes:
     """Commands that have one event each; they stand in the ledger like all others."""
 
@@ -47,23 +51,28 @@ class Probes:
         announced = await self._send("events", "announce-event", event)
         self._supplier, self._event = registered.result["supplier_id"], announced.result["event_id"]
 
-    async def well(self) -> None:
-        """Return when every service has answered a new command and told of it."""
+    async def well(self) -> Well:
+        """Return when every service has answered a new command and told of it; how long each of these took."""
         number = next(self._numbers)
         email = f"proeve{number}@eksempel.example"
         update = {"supplier_id": self._supplier, "description": f"Prøve {number}"}
         signup = {"event_id": self._event, "name": "Prøve", "email": email, "attendance": "online"}
-        await asyncio.gather(
+        found = await asyncio.gather(
             self._seen("supplier", "update-supplier", update),
             self._seen("events", "sign-up", signup),
             self._seen("procurement", "publish-demand", demand(f"prøve {number}", [UNWANTED])),
             self._seen("notifications", "subscribe", {"email": email, "topics": ["guidance"]}),
         )
+        return dict(found)
 
-    async def _seen(self, service: str, name: str, data: dict[str, Any]) -> None:
+    async def _seen(self, service: str, name: str, data: dict[str, Any]) -> tuple[str, tuple[float, float]]:
+        clock = asyncio.get_running_loop().time
+        began = clock()
         sent = await self._send(service, name, data)
+        answered = clock()
         while sent.id not in self._ledger.heard:
             await asyncio.sleep(LOOK_SECONDS)
+        return service, (round(answered - began, 2), round(clock() - began, 2))
 
     async def _send(self, service: str, name: str, data: dict[str, Any]) -> Sent:
         sent = Sent(f"probe-{service}-{next(self._numbers)}", service, f"{name}.v1", data, frozenset({OK}))
@@ -83,6 +92,8 @@ class Recoveries:
         self._struck = self._lasting = 0
         self._since = 0.0
         self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.all: list[dict[str, Any]] = []
+        """Each recovery: after what, how long, and how long for each service."""
 
     def began(self, kind: str) -> None:
         """A fault begins: what was measured until now is no longer what it looks like."""
@@ -106,11 +117,12 @@ class Recoveries:
         await asyncio.gather(*self._measuring)
 
     async def _measure(self, struck: int) -> None:
-        await self._probes.well()
+        services = await self._probes.well()
         if struck == self._struck:
-            self._note(self._clock() - self._since)
+            self._note(self._clock() - self._since, services)
 
-    def _note(self, seconds: float) -> None:
+    def _note(self, seconds: float, services: Well | None = None) -> None:
+        self.all.append({"after": sorted(self._kinds), "seconds": round(seconds, 2), "services": services})
         for kind in self._kinds:
             self.seconds[kind].append(round(seconds, 2))
         self._kinds = set()

@@ -174,6 +174,7 @@ def outcome(seed: int, seconds: float, found: Run) -> dict[str, Any]:
         **counts,
         "recovery_seconds": figures(each for kind in recovered.values() for each in kind),
         "recovery_by_kind": {kind: figures(each) for kind, each in sorted(recovered.items()) if each},
+        "recoveries": found.recoveries.all,
         "sent_again": sum(max(0, sent.sends - 1) for sent in ledger.commands.values()),
         "pages": len(ledger.pages),
         "events": len(ledger.told),
