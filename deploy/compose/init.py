@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         case ["show", *names] if names:
             return show(known, names)
-        case ["rotate", *names] if names and all([known.rotate(name) for name in names]):
+        case ["rotate", *names] if names and all(known.rotate(name) for name in names):
             credentials.keep(state, known)
             hand_out(known, definitions)
             print(f"new secrets for: {', '.join(names)}")
