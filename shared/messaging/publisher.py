@@ -17,7 +17,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 
 from shared.contracts.base import CONTENT_TYPE
-from shared.messaging.cancelling import is_cancelled
+from shared.messaging.cancelling import is_cancelled, is_nameless
 from shared.messaging.keyed import KeyedLock
 from shared.messaging.leniency import be_lenient
 from shared.observability import tracing
@@ -114,7 +114,9 @@ class Publisher:
         except DeliveryError as error:
             await self._renew()
             raise Nacked(f"{message.exchange}/{message.routing_key}: a queue refused it") from error
-        except FAULTS as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if not (isinstance(error, FAULTS) or is_nameless(error)):
+                raise
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
             raise Unconfirmed(f"{message.exchange}/{message.routing_key}: {error!r}") from error

@@ -8,7 +8,7 @@ import pytest
 from shared.contracts.base import Envelope
 from shared.messaging import consumer, subscription, unrouted
 from shared.messaging.client import Client, NoReply
-from shared.messaging.publisher import Outgoing
+from shared.messaging.publisher import Outgoing, Publisher, Unconfirmed
 from tests.messaging import probe
 from tests.messaging.conftest import REPOSITORIES
 from tests.support.running import running, until
@@ -111,3 +111,22 @@ async def test_a_connection_that_is_closed_for_no_reason_is_a_command_without_a_
         with pytest.raises(NoReply):
             await sending
         tap.thaw()
+
+
+async def test_a_connection_that_is_closed_for_no_reason_leaves_a_message_unconfirmed(tap):
+    publisher = Publisher(tap.url, "closed", timeout=20)
+    await publisher.connection()
+    tap.freeze()
+    publishing = asyncio.create_task(publisher.publish(Outgoing("", "nowhere", b"{}", "1", mandatory=False)))
+
+    async def held() -> int:
+        return int(tap.held)
+
+    await until(held)
+    assert publisher._channel is not None
+    underlay: Any = await publisher._channel.get_underlay_channel()
+    await underlay._cancel_tasks(None)  # as aiormq does it when it closes
+    with pytest.raises(Unconfirmed):
+        await publishing
+    tap.thaw()
+    await publisher.close()
