@@ -1,9 +1,9 @@
 """Erasure on both kinds of stores, beside what goes on at the same time, and by another process of the service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -31,8 +31,8 @@ def collections() -> Sequence[Collection]:
 
 
 @pytest.fixture
-async def rig(store: Store) -> AsyncIterator[Harness]:
-    yield Harness(messages, REPOSITORIES, store, LINKS)
+def rig(store: Store) -> Harness:
+    return Harness(messages, REPOSITORIES, store, LINKS)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -44,10 +44,8 @@ async def test_on_every_store(rig: Harness):
     assert (result["erased"], result["masked"], result["left"]) == ({"signups": 1}, {"events": 1}, 0)
     assert (await seats(rig, event))["on_site"] == (1, 0)
     assert await traces(rig, ONE, "Deltager 1") == []
-    assert (await export(rig, ONE)) == {
-        "about": {"erased": (await export(rig, ONE))["about"]["erased"]},
-        "mentions": {},
-    }
+    left = await export(rig, ONE)
+    assert (set(left["about"]), left["mentions"]) == ({"erased"}, {}), "that somebody was erased, and when"
 
 
 @pytest.mark.usefixtures("at_once")
@@ -67,16 +65,19 @@ async def test_the_files_hold_nothing_of_what_was_erased(rig: Harness):
     assert (await rig.send(person(event, 3))).ok, "the store works on"
 
 
+async def commands(rig: Harness) -> list[str]:
+    """Those that the inbox knows."""
+    return [d["_id"] async for d in rig.store.everything(INBOX) if d["_id"].startswith("events.commands:")]
+
+
 @pytest.mark.usefixtures("at_once")
 async def test_neither_command_leaves_anything_in_the_inbox(rig: Harness):
     event = await announced(rig)
     await signed_up(rig, event, 1)
-    before = await rig.store.count(INBOX, {})
+    before = await commands(rig)
     await export(rig, ONE)
-    assert await rig.store.count(INBOX, {}) == before
     await erase(rig, ONE)
-    ids = [d["_id"] async for d in rig.store.everything(INBOX)]
-    assert not [id for id in ids if id.startswith("events.commands:") and "erase" in id]
+    assert await commands(rig) == before
 
 
 async def test_a_command_that_is_in_hand_meanwhile_does_not_stay(rig: Harness, monkeypatch: pytest.MonkeyPatch):
@@ -84,7 +85,7 @@ async def test_a_command_that_is_in_hand_meanwhile_does_not_stay(rig: Harness, m
     monkeypatch.setattr(erasing, "GRACE_SECONDS", 1.0)
     event = await announced(rig)
     gate = Gate(rig.store)
-    other = Harness(messages, REPOSITORIES, gate, LINKS)  # type: ignore[arg-type] - another process
+    other = Harness(messages, REPOSITORIES, cast("Store", gate), LINKS)  # another process
     signing = asyncio.create_task(other.send(person(event, 1)))
     await gate.reached.wait()
     erasure = asyncio.create_task(erase(rig, ONE))
@@ -93,7 +94,7 @@ async def test_a_command_that_is_in_hand_meanwhile_does_not_stay(rig: Harness, m
         return await rig.store.count(ERASED, {})
 
     await until(marked)
-    gate.open.set()
+    gate.opened.set()
     assert (await signing).ok
     assert (await erasure)["erased"] == {"signups": 1}
     assert await traces(rig, ONE, "Deltager 1") == []
@@ -165,12 +166,12 @@ class Gate:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.reached, self.open = asyncio.Event(), asyncio.Event()
+        self.reached, self.opened = asyncio.Event(), asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
         return self._held if name == "save" else getattr(self._store, name)
 
     async def _held(self, *args: Any, **more: Any) -> Any:
         self.reached.set()
-        await self.open.wait()
+        await self.opened.wait()
         return await self._store.save(*args, **more)
