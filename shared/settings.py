@@ -181,18 +181,22 @@ class FileForms(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
         """The content of the file, or None where no file is named."""
-        name = variable(self.settings_cls, field_name)
-        path = os.environ.get(f"{name}_FILE")
-        if not path:
-            return None, field_name, False
-        if os.environ.get(name):
-            raise SettingError(f"{name}_FILE", f"{name} is set too; set only one of them")
-        return _content(f"{name}_FILE", path), field_name, False
+        return from_file(variable(self.settings_cls, field_name)), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         """The values of all fields that come from files."""
         values = {name: self.get_field_value(f, name)[0] for name, f in self.settings_cls.model_fields.items()}
         return {name: value for name, value in values.items() if value is not None}
+
+
+def from_file(name: str) -> str | None:
+    """The content of the file that `<NAME>_FILE` names; None where none is named. SettingError where both are set."""
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return None
+    if os.environ.get(name):
+        raise SettingError(f"{name}_FILE", f"{name} is set too; set only one of them")
+    return _content(f"{name}_FILE", path)
 
 
 def _content(name: str, path: str) -> str:

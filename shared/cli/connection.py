@@ -11,6 +11,7 @@ from aio_pika.exceptions import AMQPConnectionError, AMQPError, ProbableAuthenti
 from yarl import URL
 
 from shared.cli.problem import CliError
+from shared.settings import SettingError, check_tls, from_file
 
 VARIABLE = "RUMMELIG_AMQP_URL"
 FORM = "amqp://user:password@host:5672/"
@@ -19,7 +20,10 @@ CONNECT_SECONDS = 10.0
 
 def amqp_url() -> URL:
     """The broker to talk to, from the environment. CliError where none is given or it is no AMQP address."""
-    text = os.environ.get(VARIABLE, "").strip()
+    try:
+        text = from_file(VARIABLE) or os.environ.get(VARIABLE, "").strip()
+    except SettingError as error:
+        raise CliError(str(error)) from None
     if not text:
         raise CliError(f"{VARIABLE} is not set: give the broker's address as {FORM}, or start one with ./rummelig up")
     try:
@@ -29,6 +33,10 @@ def amqp_url() -> URL:
         valid = False
     if not valid:
         raise CliError(f"{VARIABLE} is not an address such as {FORM}")
+    try:
+        check_tls(text)
+    except ValueError as error:
+        raise CliError(f"{VARIABLE}: {error}") from None
     return url
 
 

@@ -34,6 +34,28 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
     return error
 
 
+def test_the_brokers_address_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    file = tmp_path / "url"
+    file.write_text("amqp://operator:secret@broker.example/\n")
+    monkeypatch.delenv("RUMMELIG_AMQP_URL", raising=False)
+    monkeypatch.setenv("RUMMELIG_AMQP_URL_FILE", str(file))
+    assert user_of(amqp_url()) == "operator"
+    monkeypatch.setenv("RUMMELIG_AMQP_URL", "amqp://integrator:secret@broker.example/")
+    with pytest.raises(CliError, match="set only one of them"):
+        amqp_url()
+    monkeypatch.delenv("RUMMELIG_AMQP_URL")
+    file.write_text("")
+    with pytest.raises(CliError, match="the file is empty"):
+        amqp_url()
+
+
+def test_a_brokers_certificate_is_not_left_unseen(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RUMMELIG_AMQP_URL", "amqps://operator:secret@broker.example/?no_verify_ssl=1")
+    with pytest.raises(CliError, match="no_verify_ssl") as refused:
+        amqp_url()
+    assert "secret" not in str(refused.value)
+
+
 def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]):
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
