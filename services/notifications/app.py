@@ -3,6 +3,7 @@
 from starlette.applications import Starlette
 
 from services.notifications import messages, pages, store
+from services.notifications.bouncing.job import read_bounces
 from services.notifications.campaigns import run_campaigns
 from services.notifications.context import Context
 from services.notifications.forgetting import forget_personal_data
@@ -31,7 +32,7 @@ def create(settings: Settings | None = None) -> Starlette:
         consumes=messages.CONSUMES,
         publishes=messages.PUBLISHES,
         repositories=store.REPOSITORIES,
-        jobs=(send_mails, watch_waiting, run_campaigns, forget_personal_data),
+        jobs=(send_mails, watch_waiting, read_bounces, run_campaigns, forget_personal_data),
         restored=(settle_mails,),
         context=context,
     )

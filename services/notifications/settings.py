@@ -2,6 +2,7 @@
 
 from email.headerregistry import Address
 from email.utils import parseaddr
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -71,6 +72,10 @@ class Settings(ServiceSettings):
     """When to stop trying: five days."""
     mail_lease_seconds: float = Field(20, gt=0)
     """How long a mail stays with a worker that gives no sign of life."""
+
+    bounce_maildir: Path | None = None
+    """Where the mail server puts what comes back to `bounce+…@` the domain of `mail_from`: a Maildir that is for this
+    alone, since what was read is deleted. Without one only what the server says at once is known."""
 
     dkim_key: Annotated[SecretStr, AfterValidator(_dkim_key)] = SecretStr("")
     """RSA private key in PEM; without one mails are not signed here."""

@@ -33,6 +33,7 @@ DELIVERIES = Repository(
         Index(("lane", "state", "due_at")),  # transactional ones that are due; all that somebody is sending
         Index(("campaign_id", "state", "due_at")),  # those of a campaign that are due; its tally
         Index(("erase_at",)),  # those whose content may go
+        Index(("address_id", "created_at")),  # the last ones to an address
     ),
 )
 

@@ -10,6 +10,7 @@ from services.notifications.domain.campaign import (
 from services.notifications.domain.consent import TEXTS, Consent, Seen
 from services.notifications.domain.delivery import (
     OPEN,
+    Bounce,
     Delivery,
     DeliveryState,
     Lane,
@@ -32,6 +33,7 @@ __all__ = [
     "TEXTS",
     "TOPICS",
     "Asked",
+    "Bounce",
     "Campaign",
     "Consent",
     "Delivery",

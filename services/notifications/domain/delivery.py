@@ -21,6 +21,8 @@ from shared.contracts.types import KeptEmail, Language, Topic
 Lane = Literal["transactional", "campaign"]
 DeliveryState = Literal["queued", "sending", "sent", "failed", "skipped", "uncertain"]
 
+Bounce = Literal["hard", "soft"]
+
 OPEN: tuple[DeliveryState, ...] = ("queued", "sending")
 """States that are not an end."""
 
@@ -77,6 +79,8 @@ class Delivery(Aggregate):
     doubts: int = 0
     code: int | None = None
     reason: str = ""
+    bounce: Bounce | None = None
+    """That it came back although a server had taken it: the address is dead (hard), or was not reached now (soft)."""
     ended_at: datetime | None = None
     erase_at: datetime | None = None
 
@@ -107,6 +111,14 @@ class Delivery(Aggregate):
     def skipped(self, now: datetime, reason: str) -> "Delivery":
         """No longer wanted."""
         return self._over("skipped", now, reason=reason)
+
+    def bounced(self, bounce: Bounce, reason: str) -> "tuple[Delivery, tuple[Event, ...]] | None":
+        """It came back: told once. None where that is known, or no server had taken it. For `work.save`."""
+        if self.state not in ("sent", "uncertain") or self.bounce in (bounce, "hard"):
+            return None
+        failed = MailFailed(mail_id=self.id, kind=self.kind, cause=self.cause, outcome="failed", reason=reason)
+        told = () if self.bounce or self.state == "uncertain" else (failed,)  # `uncertain` was told as such
+        return self.model_copy(update={"bounce": bounce, "reason": reason}), told
 
     def restored(self, now: datetime) -> "tuple[Delivery, tuple[Event, ...]]":
         """It was open in a backup that came back: nobody knows whether it went out since. It does not go out again."""
