@@ -12,14 +12,17 @@ os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # its image is no
 
 
 @functools.cache
-def no_containers() -> str | None:
-    """Why there are none; None where there are."""
-    if os.environ.get("TEST_CONTAINERS") != "1":
-        return "containers: set TEST_CONTAINERS=1"
+def no_docker() -> str | None:
+    """Why there are no containers, asked for or not; None where there are."""
     if not shutil.which("docker"):
         return "containers: there is no docker"
     found = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, text=True, check=False)
     return None if found.returncode == 0 else f"containers: {found.stderr.strip().splitlines()[-1]}"
+
+
+def no_containers() -> str | None:
+    """Why tests use none; None where they do."""
+    return no_docker() if os.environ.get("TEST_CONTAINERS") == "1" else "containers: set TEST_CONTAINERS=1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,12 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip by marker, with the reason."""
-    reasons = {
-        "containers": no_containers(),
-        "faults": None if config.getoption("--faults") else "takes minutes: ./rummelig test --faults",
-    }
+    """Skip by marker, with the reason. `--faults` asks for the fault cases that need containers too."""
+    faults = config.getoption("--faults")
     for item in items:
+        long = item.get_closest_marker("faults")
+        reasons = {
+            "containers": no_docker() if faults and long else no_containers(),
+            "faults": None if faults else "takes minutes: ./rummelig test --faults",
+        }
         for marker, reason in reasons.items():
             if reason and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
