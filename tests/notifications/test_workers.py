@@ -26,10 +26,9 @@ PEOPLE = [f"person{n}@forening.example" for n in range(120)]
 
 
 @asynccontextmanager
-async def worker(database: Path, sink: Sink) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.notifications.worker", str(database), str(sink.port), cwd=ROOT, stdout=PIPE
-    )
+async def worker(database: Path, sink: Sink, ahead: int = 0) -> AsyncIterator[Process]:
+    arguments = ["-m", "tests.notifications.worker", str(database), str(sink.port), str(ahead)]
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=ROOT, stdout=PIPE)
     assert process.stdout
     try:
         await process.stdout.readline()  # ready

@@ -1,8 +1,10 @@
-"""A process of its own that sends: `python -m tests.notifications.worker <database> <SMTP port>`. For tests to kill."""
+"""A process of its own that sends: `python -m tests.notifications.worker <database> <SMTP port> [<seconds>]`. For tests
+to kill; its clock is so many seconds ahead.
+"""
 
 import asyncio
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
 
@@ -14,13 +16,13 @@ from shared.store.work import OWN_COLLECTIONS
 from tests.notifications.rig import context, settings
 
 
-async def main(database: str, port: str) -> None:
+async def main(database: str, port: str, ahead: str = "0") -> None:
     chosen = settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{port}"), mail_lease_seconds=1)
     store, around = connect(f"sqlite:///{database}"), context(chosen)
     await store.open([*(r.collection for r in REPOSITORIES), *OWN_COLLECTIONS])
 
     def clock() -> datetime:
-        return datetime.now(UTC)
+        return datetime.now(UTC) + timedelta(seconds=int(ahead))
 
     surroundings = Surroundings(store, around, clock, lambda _: None, lambda _kind, _outcome: None, lambda _: None)
     print("ready", flush=True)
