@@ -21,6 +21,9 @@ Next:
   ./rummelig test tests/{name} tests/architecture
   ./rummelig up                            runs it beside the others
   docker-compose.yml                       copy what belongs to `supplier` and to `supplier-store`
+  deploy/observability/prometheus.yml      one more target
+  deploy/kubernetes/                       copy base/supplier.yaml; one more in base/kustomization.yaml, in the lists of
+                                           names, in mongodb/stores.yaml and in the overlay
 What was told before it was there: ./rummelig replay --to {name}"""
 
 
