@@ -174,14 +174,16 @@ class Consumer:
     async def _refuse(
         self, delivery: Delivery, envelope: Envelope | None, refusal: Refused, route: Route | None
     ) -> str:
-        """Answer who waits for one; lay aside what nobody would hear of, or what can never work."""
-        if delivery.reply_to:
-            await self._reply(delivery, envelope, Reply.refused(refusal.problem()))
-        if not delivery.reply_to or isinstance(refusal, Unreadable):
+        """Lay aside what nobody would hear of, or what can never work; then answer who waits for one.
+
+        In this order: laying aside may have to be done again, and nobody is to be answered twice.
+        """
+        laid_aside = not delivery.reply_to or isinstance(refusal, Unreadable)
+        if laid_aside:
             reason = "invalid" if isinstance(refusal, Invalid) else refusal.slug
             await self._bury(delivery, envelope, route, Failure(reason, refusal.detail))
-            return "dead"
-        return "refused"
+        await self._reply(delivery, envelope, Reply.refused(refusal.problem()))
+        return "dead" if laid_aside else "refused"
 
     async def _fail(self, delivery: Delivery, envelope: Envelope, route: Route, error: BaseException) -> str:
         failure = Failure.of(error).named(route.handler_name, envelope.type, envelope.traceparent)
