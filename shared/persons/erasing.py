@@ -113,6 +113,8 @@ async def _look(person: Person, persons: Persons, work: Work) -> Found:
     for collection in persons.collections:
         held = persons.held.get(collection.name)
         async for document in work.store.everything(collection):
+            if not person.may_be_in(document):
+                continue
             await _unload(collection, document, literal, work, found)
             if held and held.is_about(document, person):
                 await _erase(held, document, person, work, found)

@@ -22,6 +22,8 @@ async def export(email: str, persons: Persons, work: Work) -> ExportResult:
     for collection in persons.collections:
         held = persons.held.get(collection.name)
         async for document in work.store.everything(collection):
+            if not person.may_be_in(document):
+                continue
             if (held and held.is_about(document, person)) or person.id in (document["_id"], *_ids(document)):
                 about.setdefault(collection.name, []).append(_plain(document))
             elif texts := _texts(document, literal):

@@ -8,8 +8,10 @@
 A test sees to it that every field that holds an address is declared (tests/architecture/test_persons.py).
 """
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from shared.persons.mentions import Literal
@@ -29,6 +31,16 @@ class Person:
     def literal(self) -> Literal:
         """The address as it may stand in a text."""
         return Literal(self.email)
+
+    @cached_property
+    def _hints(self) -> tuple[str, str]:
+        # Up to the @ without what may stand escaped in a document's text.
+        return re.split(r"[^a-z0-9.+_-]", self.email.rpartition("@")[0])[-1] + "@", self.id
+
+    def may_be_in(self, document: Document) -> bool:
+        """Whether a closer look at a document is worth while: nearly all of a store's are ruled out by this, fast."""
+        text = str(document).lower()
+        return any(hint in text for hint in self._hints)
 
 
 type Erase = Callable[[Any, Person, Work], Awaitable[bool]]

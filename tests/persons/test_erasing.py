@@ -50,13 +50,14 @@ async def test_on_every_store(rig: Harness):
 
 @pytest.mark.usefixtures("at_once")
 async def test_the_files_hold_nothing_of_what_was_erased(rig: Harness):
-    if not isinstance(rig.store, SqliteStore):
+    store = rig.store
+    if not isinstance(store, SqliteStore):
         pytest.skip("MongoDB has no means to give its free space back at once: docs/privacy.md")
     event = await announced(rig, on_site_only(5))
     await signed_up(rig, event, 1, 2)
 
     def files() -> bytes:
-        return b"".join(path.read_bytes() for path in rig.store.path.parent.glob(f"{rig.store.path.name}*"))
+        return b"".join(path.read_bytes() for path in store.path.parent.glob(f"{store.path.name}*"))
 
     assert b"deltager1@forening" in files()
     await erase(rig, ONE)

@@ -7,6 +7,7 @@ from shared.contracts.events import SignUp, SignupConfirmed
 from shared.contracts.person import ERASED_ADDRESS
 from shared.contracts.procurement import PublishDemand, SupplierMatched
 from shared.contracts.types import Email, KeptEmail
+from shared.persons.held import Person
 from shared.persons.mentions import Literal, address_fields, addresses, declared
 
 ASTA = "asta@forening.example"
@@ -78,3 +79,11 @@ def test_another_address_is_left_alone(text: str):
 def test_a_domain_is_found_as_people_write_it():
     literal = Literal("bo@xn--blbr-roah.example")
     assert literal.masked("Bo@Blåbær.example, bo@xn--blbr-roah.example") == f"{ERASED_ADDRESS}, {ERASED_ADDRESS}"
+
+
+@pytest.mark.parametrize("email", ["asta@forening.example", "o'brien@x.example", "x/y@x.example"])
+def test_a_document_that_may_hold_the_address_is_looked_at(email: str):
+    person = Person(email, "key")
+    assert person.may_be_in({"_id": "1", "deep": [{"text": f"'\"\\ {email.upper()}"}]})
+    assert person.may_be_in({"_id": "key"})
+    assert not person.may_be_in({"_id": "1", "email": "bo@elsewhere.example"})
