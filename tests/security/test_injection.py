@@ -26,7 +26,7 @@ TEXTS = {
     "calendar": "x\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nUID:evil\r\nATTENDEE:mailto:evil@hemmelig.example\r\nBEGIN:VALARM",
     "encoded word": "=?utf-8?q?=0D=0ABcc:_evil@hemmelig.example?=",
     "seen backwards": "\u202egpj.exe\u2066 \u200b\x1b[2J Bcc: evil@hemmelig.example",
-    "long": "æ" * 3_000,
+    "long": "æ" * 500,
 }
 FIXED = ("_id", "_at", "_url", "cvr", "municipality", "language", "attendance", "timezone", "deadline", "email", "cpv")
 """Fields that are no text: what they may hold is checked elsewhere."""
