@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,12 +18,16 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, Literal
 
+import httpx
 from aio_pika.abc import AbstractIncomingMessage
 
 from shared import service as service_module
 from shared.messaging.consumer import Consumer
+from shared.service import Service
+from shared.settings import ServiceSettings
 from shared.store.connect import connect
 from shared.store.port import Store
+from shared.web.server import serve
 from tests.messaging import probe
 from tests.messaging.conftest import REPOSITORIES
 from tests.support.running import running, until
@@ -87,8 +92,7 @@ class Node:
 
     async def died(self) -> None:
         """Wait until it was killed."""
-        await self._ended()
-        assert self.process.exitcode == -signal.SIGKILL
+        assert await self.ended() == -signal.SIGKILL
 
     async def stands_still(self) -> None:
         """Wait until it is stopped (SIGSTOP)."""
@@ -103,7 +107,8 @@ class Node:
         """Send it a signal."""
         os.kill(self.process.pid, number)
 
-    async def _ended(self) -> None:
+    async def ended(self) -> int:
+        """Wait for its end; the exit code."""
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(self.process.sentinel, ended.set)
@@ -113,6 +118,30 @@ class Node:
         finally:
             loop.remove_reader(self.process.sentinel)
         self.process.join()
+        return int(self.process.exitcode)
+
+
+@asynccontextmanager
+async def server(amqp_url: str, store_url: str, *, shutdown_seconds: float) -> AsyncIterator[Node]:
+    """Start the service as its container does, ready; it stops gracefully at SIGTERM."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"amqp_url": amqp_url, "store_url": store_url, "shutdown_seconds": shutdown_seconds, "http_port": port}
+    process = _FORKS.Process(target=_serve, args=(settings,), daemon=True)
+    await asyncio.to_thread(process.start)
+
+    async def status(client: httpx.AsyncClient) -> int:
+        with contextlib.suppress(httpx.TransportError):
+            return (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code
+        return 0
+
+    try:
+        async with httpx.AsyncClient() as client:
+            await until(lambda: status(client), (200).__eq__)
+        yield Node(process)
+    finally:
+        await _killed(process)
 
 
 @asynccontextmanager
@@ -128,9 +157,27 @@ async def node(amqp_url: str, store_url: str, fate: Fate | None = None, *, silen
         yield Node(process)
     finally:
         ours.close()
-        process.kill()
-        await asyncio.to_thread(process.join)
-        process.close()
+        await _killed(process)
+
+
+async def _killed(process: Any) -> None:
+    process.kill()
+    await asyncio.to_thread(process.join)
+    process.close()
+
+
+def _serve(settings: dict[str, Any]) -> None:
+    tables: Any = probe
+    service = partial(
+        Service,
+        "probe",
+        ServiceSettings(retry_delays=(0.05, 0.1), **settings),
+        commands=tables.COMMANDS,
+        consumes=tables.CONSUMES,
+        publishes=tables.PUBLISHES,
+        repositories=REPOSITORIES,
+    )
+    serve(lambda: service().asgi())
 
 
 def _main(amqp_url: str, store_url: str, fate: Fate | None, ready: Connection, silent: bool) -> None:
