@@ -36,7 +36,7 @@ def _kept(new: Any, known: Any, stored: Any) -> Any:
     if isinstance(new, dict) and isinstance(known, dict) and isinstance(stored, dict):
         inner = {n: _kept(v, known[n], stored[n]) if n in known and n in stored else v for n, v in new.items()}
         return inner | {name: value for name, value in stored.items() if name not in known and name not in new}
-    if isinstance(new, list | tuple) and len(known) == len(stored):
+    if all(isinstance(each, list | tuple) for each in (new, known, stored)) and len(known) == len(stored):
         # An element that was changed is a new one: nobody can say which it was.
         return [stored[known.index(each)] if each in known else each for each in new]
     return new

@@ -1,14 +1,23 @@
 """Mails after a backup came back: none goes out a second time, with the log of all events or without."""
 
-from datetime import timedelta
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
-from services.notifications.restored import hold, recall
+import pytest
+
+from services.notifications.app import create
+from services.notifications.restored import hold, recall, settle_mails
 from services.notifications.store import CAMPAIGNS, DELIVERIES
 from shared.contracts.base import Envelope
 from shared.contracts.notifications import CampaignFinished, MailFailed, MailSent, SubscriberUnsubscribed
+from shared.messaging.publisher import Outgoing, Publisher
+from shared.messaging.topology import EVENTS_LOG
+from shared.store.backup import BackupError
 from shared.store.work import INBOX
 from tests.notifications.happenings import registered
-from tests.notifications.rig import Rig, told
+from tests.notifications.rig import Rig, settings, told
 from tests.support.harness import NOW
 
 
@@ -79,6 +88,29 @@ async def test_who_left_since_the_backup_stays_away(rig: Rig):
     await recall(rig.store, [envelope(SubscriberUnsubscribed(subscriber_id=gone, topics=("newsletter",), left=()))])
     await rig.send_campaign()
     assert [mail.recipient for mail in await rig.sent()] == ["b@laeser.example"]
+
+
+async def test_the_log_counts_only_where_it_reaches_back_to_the_backup(broker: Any, tmp_path: Path):
+    chosen = settings(store_url=f"sqlite:///{tmp_path}/n.db", amqp_url=broker.url("notifications"))
+    service = create(chosen).state.service
+    operator, now = Publisher(broker.url("operator"), "test-operator"), datetime.now(UTC)
+    before, since = now - timedelta(hours=1), now - timedelta(minutes=1)
+    await service.open_store()
+    try:
+        for at, name in ((before, "before"), (now, "since")):
+            told = envelope(MailSent(mail_id=name, kind="k", cause="c")).model_copy(update={"time": at})
+            await operator.publish(Outgoing("", EVENTS_LOG, told.to_json(), str(uuid.uuid4())))
+        long_ago = before - timedelta(days=300)
+        assert "does not reach back" in await settle_mails(service, long_ago, broker.url("operator"))
+        assert "does not reach back" in await settle_mails(service, since, None)
+        assert "the log of events told of" in await settle_mails(service, since, broker.url("operator"))
+        assert await service.store.get(DELIVERIES.collection, "since")
+        assert not await service.store.get(DELIVERIES.collection, "before")
+        with pytest.raises(BackupError, match="cannot be read"):
+            await settle_mails(service, since, "amqp://operator:wrong@127.0.0.1:1/")
+    finally:
+        await service.store.close()
+        await operator.close()
 
 
 def envelope(event: MailSent | SubscriberUnsubscribed) -> Envelope:

@@ -15,6 +15,7 @@ from shared.store.errors import Duplicate, Newer, Stale
 from shared.store.migrating import migrate
 from shared.store.port import FORMAT, Collection, Document, Index, Store
 from shared.store.repository import Repository
+from shared.store.unknown import kept, unknown
 from shared.store.work import OWN_COLLECTIONS, Work
 from tests.support.stores import fresh_store
 
@@ -195,6 +196,27 @@ async def test_an_old_process_keeps_fields_that_it_does_not_know(store: Store) -
     put = (await get(store, OLD)).model_copy(update={"version": 3})
     assert await work(store, "m3").put(OLD, put) == [True]
     assert (await get(store, WIDER)).model_dump(exclude={"version"}) == after.model_dump(exclude={"version"})
+
+
+@pytest.mark.parametrize(
+    ("new", "known", "stored", "expected"),
+    [
+        ({"a": [1], "b": 2}, {"a": None, "b": 1}, {"a": None, "b": 1, "x": 9}, {"a": [1], "b": 2, "x": 9}),
+        ({"a": {"k": 1}}, {"a": [1]}, {"a": [1], "x": 9}, {"a": {"k": 1}, "x": 9}),
+        (None, {"a": 1}, {"a": 1, "x": 9}, None),
+        (
+            {"a": {"b": {"c": 2}}},
+            {"a": {"b": {"c": 1}}},
+            {"a": {"b": {"c": 1, "x": 9}}},
+            {"a": {"b": {"c": 2, "x": 9}}},
+        ),
+        ([{"a": 1}, {"a": 2}], ({"a": 2},), [{"a": 2, "x": 9}], [{"a": 1}, {"a": 2, "x": 9}]),
+    ],
+)
+def test_what_is_unknown_stays_whatever_is_changed_around_it(new: Any, known: Any, stored: Any, expected: Any) -> None:
+    found = unknown({"field": known}, {"field": stored})
+    assert found
+    assert kept({"field": new}, found) == {"field": expected}
 
 
 async def test_a_new_index_is_made_beside_a_process_that_writes(store_url: str) -> None:
