@@ -38,6 +38,7 @@ async def test_case_5_relay_paused_between_publish_and_mark(*, broker, tmp_path,
     url, run = broker.url("operator"), uuid.uuid4().hex[:8]
     store_url = f"sqlite:///{tmp_path / 'probe'}.db"
     sent: dict[str, str] = {}
+    account = NOTHING
     for number in range(times):
         key, counter = f"{run}-{number}", f"{run}-c{number}"
         async with node(url, store_url, Fate("between publish and mark", key, signal.SIGSTOP)) as paused:
@@ -57,7 +58,7 @@ async def test_case_5_relay_paused_between_publish_and_mark(*, broker, tmp_path,
                 paused.tell(signal.SIGCONT)
                 account = await settled(service, operator, sent)
                 assert account == NOTHING
-    told("5", relay_paused=times, seconds=seconds, lost=0, duplicated=0, stuck=0)
+    told("5", relay_paused=times, seconds=seconds, **account.as_dict())
 
 
 @pytest.mark.faults

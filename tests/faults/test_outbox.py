@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from shared.contracts.base import Envelope
+from shared.messaging import relay
 from shared.messaging.executor import Executor
 from shared.service import Service
 from shared.store import work
@@ -131,3 +132,10 @@ async def test_a_document_that_is_too_large_because_of_what_it_owes_waits_for_it
     for counter, amount, error in (("hot", 1, Backlog), ("idle", 6, BadValue)):
         with pytest.raises(error):
             await pages.execute(Add(counter=counter, amount=amount), answer_much, id=counter, source="/page")
+
+
+def test_the_lag_that_is_shown_is_that_of_the_oldest_event_and_not_of_the_mark():
+    told = event("hot")
+    document = {PENDING: datetime(2026, 11, 23, 9, tzinfo=UTC), "outbox": [told, {"id": "unreadable"}]}
+    assert relay._waiting_since(document) == datetime.fromisoformat(told["time"])
+    assert relay._waiting_since(document | {"outbox": []}) == document[PENDING]
