@@ -78,17 +78,22 @@ class Campaigns:
         return bool(claimed) or any(finished)
 
     async def _prepare(self, campaign: Campaign) -> None:
-        if campaign.expired(self.clock()):
+        if campaign.expired(self.clock()) and not await self._written(campaign):
             await self._write(*campaign.finished({}, self.clock()))
             return
         if campaign.tells_news and campaign.news is None:
             campaign = await self._write(campaign.with_news(await self._take_news(campaign)))
-        while page := await self._audience(campaign):
+        # Once it is too late nobody is added; those who were before a crash or a call-off are skipped one by one.
+        while not campaign.expired(self.clock()) and (page := await self._audience(campaign)):
             campaign = await self._write(campaign.reached(page, self.clock() + LEASE))
-        total = await self.store.count(DELIVERIES.collection, {"campaign_id": campaign.id})
+        total = await self._written(campaign)
         await self._write(campaign.frozen(total, self.clock()))
         log.info("campaign_frozen", campaign_id=campaign.id, topic=campaign.topic, total=total)
         self.context.bell.ring()
+
+    async def _written(self, campaign: Campaign) -> int:
+        """How many of its mails there are."""
+        return await self.store.count(DELIVERIES.collection, {"campaign_id": campaign.id})
 
     async def _audience(self, campaign: Campaign) -> str | None:
         """Write the mails of the next page of subscribers; the last of them, or None where there are no more."""

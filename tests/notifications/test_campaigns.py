@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.notifications.campaigns import Campaigns
-from services.notifications.domain import OPEN
+from services.notifications.domain import OPEN, Campaign
 from services.notifications.store import CAMPAIGNS, DELIVERIES
 from shared.contracts.events import EventCancelled
 from shared.contracts.notifications import CampaignFinished, SendCampaign
@@ -209,6 +209,37 @@ async def test_one_that_becomes_too_late_stops(rig: Rig):
     await rig.sent()
     (event,) = rig.harness.told(CampaignFinished)
     assert (event.total, event.skipped) == (3, 3)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["meanwhile", "killed"])
+async def test_one_that_is_called_off_while_it_is_prepared_leaves_no_mail_behind(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, killed: bool
+):
+    monkeypatch.setattr("services.notifications.campaigns.PAGE", 2)
+    await rig.subscribed(*people(5), topic="network-events")
+    await rig.harness.feed(announced())
+    campaigns = rig.campaigns()
+    if killed:
+        object.__setattr__(campaigns, "store", Dying(rig.store, at=2, after=True))
+        with pytest.raises(Killed):
+            await campaigns.step()
+        await rig.harness.feed(happened(EventCancelled), 2)
+    else:
+        audience = campaigns._audience
+
+        async def called_off_meanwhile(campaign: Campaign) -> str | None:
+            page = await audience(campaign)
+            await rig.harness.feed(happened(EventCancelled), 2)
+            return page
+
+        object.__setattr__(campaigns, "_audience", called_off_meanwhile)
+        await campaigns.step()
+    assert [d.state for d in await rig.deliveries()] == ["queued"] * 2
+    rig.later(seconds=30)  # the lease of who prepared it
+    assert await rig.sent() == []
+    assert [d.state for d in await rig.deliveries()] == ["skipped"] * 2
+    (event,) = rig.harness.told(CampaignFinished)
+    assert (event.total, event.skipped) == (2, 2)
 
 
 async def test_it_is_finished_only_when_all_are(rig: Rig):
