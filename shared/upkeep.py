@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 
 from shared.service import Service
 from shared.store import backup
+from shared.store.ahead import Forward, go_ahead
 from shared.store.backup import BackupError
 from shared.store.errors import StoreError
 from shared.store.migrating import migrate
@@ -74,6 +75,8 @@ async def _run(service: Service, options: argparse.Namespace) -> None:
             case "restore":
                 await _restore(service, options.file, moved=options.moved)
             case "restored":
+                ahead = await go_ahead(service.store, service.collections, _forward(service))
+                _say(f"{ahead} documents are ahead of what was told since")
                 await _settle(service, options.since)
             case _:
                 done = await migrate(service.store, service.repositories)
@@ -89,13 +92,17 @@ async def _backup(service: Service, target: str, *, stopped: bool) -> None:
 
 
 async def _restore(service: Service, source: str, *, moved: bool) -> None:
-    forward = None if moved else backup.Forward(frozenset(r.name for r in service.repositories if r.follows))
     with _read(source) as file:
+        forward = None if moved else _forward(service)
         manifest = await backup.restore(service.store, service.name, service.kept, file, forward)
     if not moved:
         await _settle(service, manifest.begun)
     await backup.finish(service.store)
     _say(manifest.told)
+
+
+def _forward(service: Service) -> Forward:
+    return Forward(frozenset(r.name for r in service.repositories if r.follows))
 
 
 async def _settle(service: Service, since: datetime) -> None:

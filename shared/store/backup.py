@@ -139,28 +139,6 @@ async def refuse_unfinished(store: Store) -> None:
         raise StoreError("a restore into this store was not finished: empty it and restore again")
 
 
-class Forward:
-    """How documents are changed on their way into a store whose service others heard more of than it knows itself.
-
-    Events carry their aggregate's version, and consumers keep the highest: after a restore the next ones must be above
-    all that were told since the backup. Copies of others' aggregates keep the version of their owner.
-    """
-
-    STEP = 1_000_000
-    """More changes than an aggregate has between two backups."""
-
-    def __init__(self, copies: frozenset[str]) -> None:
-        self._copies = copies
-
-    def __call__(self, name: str, document: Document) -> Document:
-        """The document of a collection, with higher versions."""
-        beside = [b | {"fields": self._raised(b["collection"], b["fields"])} for b in document.get("beside", ())]
-        return self._raised(name, document) | ({"beside": beside} if beside else {})
-
-    def _raised(self, name: str, fields: Document) -> Document:
-        return fields if name in self._copies else fields | {"version": fields["version"] + self.STEP}
-
-
 async def _lines(snapshot: Snapshot, kept: Sequence[Kept]) -> AsyncIterator[tuple[str, Document]]:
     for each in kept:
         async for document in snapshot.everything(each.collection):

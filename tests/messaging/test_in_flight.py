@@ -11,7 +11,8 @@ from services.supplier.store import REPOSITORIES as SUPPLIER
 from shared.contracts.base import Envelope
 from shared.contracts.examples import example
 from shared.contracts.supplier import RegisterSupplier, UpdateSupplier
-from shared.store.backup import Forward, Kept, finish, restore, save
+from shared.store.ahead import Forward
+from shared.store.backup import Kept, finish, restore, save
 from shared.store.work import OWN_COLLECTIONS
 from tests.support.harness import Harness, harness
 from tests.support.stores import fresh_store

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.store.backup import BackupError, Forward, Kept, check, finish, refuse_unfinished, restore, save
+from shared.store.ahead import Forward, go_ahead
+from shared.store.backup import BackupError, Kept, check, finish, refuse_unfinished, restore, save
 from shared.store.errors import StoreError
 from shared.store.port import Collection, Document, Store
 from tests.store.data import ODD_STRINGS, OTHERS, THINGS, thing
@@ -220,3 +221,13 @@ def test_versions_go_ahead_of_all_that_was_told_but_copies_keep_their_owners() -
     assert after["version"] == 7 + Forward.STEP
     assert [b["fields"]["version"] for b in after["beside"]] == [4, 5 + Forward.STEP]
     assert forward("copies", {"_id": "x", "version": 3}) == {"_id": "x", "version": 3}
+
+
+async def test_documents_that_came_back_another_way_go_ahead_too(store: Store) -> None:
+    beside = {"id": "b", "collection": "things", "_id": "x", "fields": {"version": 4}}
+    await store.insert(THINGS, thing("a", beside=[beside], name="Bo"))
+    await store.insert(OTHERS, thing("copy"))
+    assert await go_ahead(store, (THINGS, OTHERS), Forward(frozenset({"others"}))) == 1
+    ahead = {**beside, "fields": {"version": 4 + Forward.STEP}}
+    assert await store.get(THINGS, "a") == thing("a", name="Bo") | {"version": 1 + Forward.STEP, "beside": [ahead]}
+    assert await store.get(OTHERS, "copy") == thing("copy")
