@@ -18,7 +18,7 @@ from deploy.rabbitmq.definitions import definitions, topologies
 from shared.contracts.base import Envelope
 from shared.messaging import failing
 from shared.messaging.client import Client
-from shared.messaging.topology import EVENTS_LOG, Topology
+from shared.messaging.topology import AUDIT, EVENTS_LOG, Topology
 from tests.messaging import probe
 from tests.messaging.probe import COUNTERS, SEEN, Add, Added, Secret
 from tests.support.running import running, until
@@ -169,9 +169,10 @@ async def test_an_integrator_hears_events_and_no_commands(connect):
 
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("act", [read, consume, purge, declare, delete])
-async def test_the_log_of_all_events_is_the_operators(connect, user: str, act: Act):
-    """A service may bind its own outbox to it: for that it has the right to write to it, and that alone."""
-    assert await outcome(await connect(user), act, EVENTS_LOG) == "refused"
+async def test_the_log_of_all_events_and_the_audit_are_the_operators(connect, user: str, act: Act):
+    """A service may bind its own outbox to the log: for that it has the right to write to it, and that alone."""
+    for stream in (EVENTS_LOG, AUDIT):
+        assert await outcome(await connect(user), act, stream) == "refused"
 
 
 @pytest.mark.parametrize("user", USERS)
