@@ -12,7 +12,7 @@ from aio_pika.exceptions import AMQPError, PublishError
 from shared.contracts.base import CONTENT_TYPE, Command, Envelope, Reply
 from shared.messaging.cancelling import is_cancelled, is_nameless
 
-LOST = (TimeoutError, AMQPError, OSError, RuntimeError, asyncio.CancelledError)
+LOST = (TimeoutError, AMQPError, OSError, RuntimeError, StopAsyncIteration, asyncio.CancelledError)
 """What is raised when a connection breaks while somebody waits."""
 
 REPLY_TO = "amq.rabbitmq.reply-to"
@@ -97,6 +97,8 @@ class Client:
             raise NoReply(f"{service} {routing_key}: {why}; send it again with id {id}") from error
         finally:
             self._waiting.pop(id, None)
+            if future.done() and not future.cancelled():
+                future.exception()  # seen, also where the sending failed before anybody waited for the reply
 
     def _lost(self, *_: object) -> None:
         """Who waits hears at once that this connection brings nothing more."""

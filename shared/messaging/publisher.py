@@ -34,8 +34,10 @@ RENEW_SECONDS = 20.0
 channel until messages are taken out, also where somebody has raised the limit (seen with RabbitMQ 3.10). Longer than a
 publish may take, so that nothing is under way on the channel before the last when that is closed."""
 
-FAULTS = (AMQPError, OSError, TimeoutError, RuntimeError, EOFError, asyncio.InvalidStateError, asyncio.CancelledError)
-"""What aio-pika and aiormq raise when a connection breaks or a channel ends while somebody waits."""
+BREAKS = (AMQPError, OSError, TimeoutError, RuntimeError, EOFError, StopAsyncIteration, asyncio.InvalidStateError)
+FAULTS = (*BREAKS, asyncio.CancelledError)
+"""What aio-pika and aiormq raise when a connection breaks or a channel ends while somebody waits; StopAsyncIteration
+where a broker that is just starting takes a connection and hangs up at once."""
 
 
 class Unconfirmed(Exception):
@@ -135,7 +137,7 @@ class Publisher:
         """Connect anew when the connection is lost, for ever. Publishing does so too, but may have nothing to do."""
         while True:
             if not self.connected:
-                with contextlib.suppress(AMQPError, OSError, TimeoutError, RuntimeError):
+                with contextlib.suppress(*BREAKS):
                     async with asyncio.timeout(self._timeout):
                         await self.connection()
             await asyncio.sleep(RECONNECT_SECONDS)

@@ -34,7 +34,7 @@ async def hearing(url: str, services: Sequence[str], ledger: Ledger) -> AsyncIte
 
 async def _for_ever(url: str, services: Sequence[str], ledger: Ledger, bound: asyncio.Event) -> None:
     while True:
-        with suppress(AMQPError, OSError, RuntimeError, TimeoutError):
+        with suppress(AMQPError, OSError, RuntimeError, TimeoutError, StopAsyncIteration):
             await _listen(url, services, ledger, bound)
         await asyncio.sleep(PAUSE_SECONDS)
 

@@ -113,12 +113,12 @@ class Ledger:
     unsettled: list[str] = field(default_factory=list)
     """What had not come to rest when the patience was over."""
     heard: set[str] = field(default_factory=set)
-    """Ids of messages that some event seen so far names as its cause."""
+    """Ids of messages that some event seen so far names as its cause, and of what it is about."""
 
     def hear(self, event: Envelope) -> None:
         """Note an event as it came."""
         self.events.append(event)
-        self.heard |= {str(event.causationid), str(event.data.get("cause"))}
+        self.heard |= {str(event.causationid), str(event.subject)}
 
     def documents(self, service: str, collection: str) -> list[Document]:
         """All documents of a collection."""

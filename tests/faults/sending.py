@@ -60,7 +60,7 @@ class Sender:
                 try:
                     async with asyncio.timeout(ANSWER_SECONDS):
                         self._client = await client.__aenter__()
-                except (AMQPError, OSError, TimeoutError, RuntimeError):
+                except (AMQPError, OSError, TimeoutError, RuntimeError, StopAsyncIteration):
                     await _closed(client)
                     await asyncio.sleep(PAUSE_SECONDS)
             return self._client

@@ -130,3 +130,12 @@ async def test_a_connection_that_is_closed_for_no_reason_leaves_a_message_unconf
         await publishing
     tap.thaw()
     await publisher.close()
+
+
+async def test_a_broker_that_hangs_up_at_once_leaves_messages_unconfirmed(tap):
+    publisher = Publisher(tap.url, "hung-up", timeout=20)
+    tap.refusing = True
+    for number in range(30):  # how far a connection gets before it is seen to be closed differs
+        with pytest.raises(Unconfirmed):
+            await publisher.publish(Outgoing("", "nowhere", b"{}", str(number), mandatory=False))
+    await publisher.close()
