@@ -81,7 +81,7 @@ def full(broker: Any) -> Iterator[Callable[[], None]]:
     limit = f'{{"max-length": {ROOM}, "overflow": "reject-publish"}}'
     broker.control("set_policy", "full", r"^probe\.dead$", limit, "--apply-to", "queues")
 
-    ended = []
+    ended: list[str] = []
 
     def end() -> None:
         if not ended:

@@ -14,6 +14,7 @@ from shared.messaging.audit import Action, Audit
 from shared.messaging.deadletters import Busy, DeadLetters
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.topology import AUDIT
+from shared.observability.metrics import Metrics
 from tests.messaging.probe import COUNTERS, Add
 from tests.support.running import until
 
@@ -166,8 +167,11 @@ async def test_one_that_the_broker_laid_aside_and_that_has_no_id_is_known_by_tha
     assert letter.name == "inside"
 
 
-async def test_how_many_wait_is_a_metric(start, operator, dead, monkeypatch):
+async def test_how_many_wait_is_a_metric_and_those_in_hand_count(start, operator, dead, monkeypatch):
     monkeypatch.setattr(deadcount, "LOOK_SECONDS", 0.05)
+    looks: list[int] = []
+    tell = Metrics.dead_letters
+    monkeypatch.setattr(Metrics, "dead_letters", lambda *said: (looks.append(said[-1]), tell(*said)))
     async with start() as service:
 
         async def counted() -> float | None:
@@ -176,8 +180,17 @@ async def test_how_many_wait_is_a_metric(start, operator, dead, monkeypatch):
             )
             return found
 
+        async def looked() -> int:
+            return len(looks)
+
         await until(counted, lambda n: n == 0)
         await lay_aside(operator, ("m1", b"x"), ("m2", b"y"))
         await until(counted, lambda n: n == 2)
+        looking = dead.each()
+        await anext(looking)
+        before = len(looks)
+        await until(looked, lambda n: n > before + 3)
+        assert set(looks[before + 1 :]) == {2}, "one of them is in hand"
+        await looking.aclose()
         await dead.drop(lambda _: True)
         await until(counted, lambda n: n == 0)
