@@ -122,7 +122,7 @@ class Service:
         """Why the service is not ready; nothing when it is. Jobs add theirs in `extra_reasons`."""
         store = [self._store_reason] if self._store_reason else []
         publisher = [] if self.publisher.connected else ["broker: not connected for publishing"]
-        return [*store, *self.subscription.reasons, *publisher, *self.extra_reasons.values()]
+        return [*store, *self.subscription.reasons, *publisher, *self._consumer.reasons, *self.extra_reasons.values()]
 
     def asgi(self, routes: Sequence[BaseRoute] = ()) -> Starlette:
         """The service as an ASGI application: the given pages, health, metrics, and the service's own life."""

@@ -25,16 +25,20 @@ from shared.messaging.cancelling import is_cancelled
 from shared.messaging.dispatch import Dispatch, Route, Unknown, Unreadable
 from shared.messaging.executor import Executor, Handler
 from shared.messaging.failing import Delivery, Failing, Failure
+from shared.messaging.giving_way import give_way
 from shared.messaging.publisher import Outgoing, Publisher, Unconfirmed, Unroutable
 from shared.messaging.replying import Replies
 from shared.messaging.topology import Topology
 from shared.observability import tracing
 from shared.observability.metrics import Metrics
-from shared.store.errors import Backlog, StoreError, Unavailable
+from shared.store.errors import Backlog, Newer, StoreError, Unavailable
 
 log = structlog.get_logger()
 
 GIVE_BACK_SECONDS = 1.0
+NEWER_SECONDS = 10.0
+"""For so long after the last document of a newer version a process calls itself not ready."""
+
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between looks at a store that is away, or a broker that does not confirm."""
 BACKLOG_LOOKS = 3
@@ -60,10 +64,25 @@ class Consumer:
         self._failing = Failing(publisher, topology)
         self._metrics = metrics
         self._trusted = frozenset({topology.service, *trusted})
+        self._newer = ("", 0.0)
         self._dispatch = {queue: Dispatch(table, frozenset(trusted)) for queue, table in tables.items()}
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why this process cannot do its work although store and broker are there: a newer version took over."""
+        told, at = self._newer
+        return [f"store: {told}"] if told and time.monotonic() - at < NEWER_SECONDS else []
 
     async def take(self, raw: AbstractIncomingMessage, queue: str) -> None:
         """Handle one message to its end and acknowledge it; give it back where not even that can be done."""
+        if queue.endswith(".commands") and (raw.exchange or "").endswith(".events"):
+            # Somebody who may write to the exchange of commands bound events to the queue of the same name: copies that
+            # nobody here is meant to have. Laid aside, they would drown the dead letters.
+            log.warning("events_bound_to_commands", queue=queue, exchange=raw.exchange)
+            self._metrics.consumed(queue, "unknown", "foreign")
+            await _settle(raw.ack())
+            return
+        await give_way(raw)
         delivery = Delivery.of(raw, queue, self._trusted)
         try:
             outcome = await self._hold(delivery)
@@ -157,6 +176,8 @@ class Consumer:
             except Unavailable as error:
                 if isinstance(error, Backlog) and look >= BACKLOG_LOOKS:
                     raise
+                if isinstance(error, Newer):
+                    self._newer = (str(error), time.monotonic())
                 log.warning("store_away", error=str(error))
                 await self._store_is_back(look)
         raise Unavailable("the store never came back")

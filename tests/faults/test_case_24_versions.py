@@ -197,13 +197,18 @@ async def test_one_more_optional_field_in_document_and_event(broker: Any, start:
 async def test_another_format_of_documents_while_old_processes_end(broker: Any, start: Start, operator: Publisher):
     """What the old process cannot read any more waits in its hands, and goes to the new one when the old one ends."""
     async with start(HALVING, HALVED) as new:
-        async with start(OLD, COUNTERS):
+        async with start(OLD, COUNTERS) as old:
             sending = asyncio.create_task(send_all(broker, 200))
 
             async def migrated() -> bool:
                 return any(d.get("format") == 2 for d in await documents(new, HALVED))
 
             await until(migrated)
+
+            async def why() -> list[str]:
+                return old.reasons()
+
+            assert "newer version" in str(await until(why))
         await sending
         found = [HALVED.to_aggregate(d) for d in await documents(new, HALVED)]
         assert sum(c.halves for c in found) == 400
