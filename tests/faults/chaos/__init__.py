@@ -16,7 +16,7 @@ def main(arguments: Sequence[str]) -> int:
     """The command; 0 where every run is ok."""
     parser = argparse.ArgumentParser("rummelig chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="how long load and faults last (60)")
-    parser.add_argument("--seed", type=_seeds, default=[1], help="a number, or a range such as 1..20 (1)")
+    parser.add_argument("--seed", type=seeds, default=[1], help="a number, or a range such as 1..20 (1)")
     parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
     parser.add_argument("--keep", action="store_true", help="keep stores and logs of each run; says where")
     options = parser.parse_args(arguments)
@@ -41,6 +41,7 @@ def _one(seed: int, seconds: float, *, keep: bool) -> dict[str, Any]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _seeds(text: str) -> list[int]:
+def seeds(text: str) -> list[int]:
+    """`7` or `1..20`."""
     first, dots, last = text.partition("..")
     return list(range(int(first), int(last) + 1)) if dots else [int(text)]
