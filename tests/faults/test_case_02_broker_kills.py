@@ -10,10 +10,7 @@ from tests.faults.probing import NOTHING, PAGE, paging, settled
 from tests.support.persistent import hearing
 from tests.support.running import until
 
-KILLS = [
-    pytest.param(1, id="quick"),
-    pytest.param(5, id="full", marks=[pytest.mark.faults, pytest.mark.timeout(300)]),
-]
+KILLS = 5
 
 
 class Wire:
@@ -40,14 +37,15 @@ class Wire:
         return {key for key, said in self.said.items() if not all(said)}
 
 
-@pytest.mark.parametrize("kills", KILLS)
+@pytest.mark.faults
+@pytest.mark.timeout(300)
 async def test_case_2_every_confirmed_event_is_there_and_every_other_is_sent_again_with_its_id(
-    start, broker, operator, told, monkeypatch, kills
+    start, broker, operator, told, monkeypatch
 ):
     async with start() as service, hearing(broker.url("integrator"), "probe") as heard:
         wire = Wire(service.publisher, monkeypatch)
         async with paging(service) as pages:
-            for _ in range(kills):
+            for _ in range(KILLS):
                 await pages.more(50)
                 await asyncio.to_thread(broker.kill)
                 await pages.more(20)
@@ -60,7 +58,7 @@ async def test_case_2_every_confirmed_event_is_there_and_every_other_is_sent_aga
         lost = await until(missing, lambda ids: not ids)
     told(
         "case 2",
-        kills=kills,
+        kills=KILLS,
         events=len(wire.said),
         unconfirmed=len(wire.unconfirmed()),
         twice_on_the_wire=sum(n - 1 for n in Counter(event.id for event in heard).values()),

@@ -73,8 +73,8 @@ async def test_case_22_a_consumer_that_is_gone_is_there_again(service, broker, o
     async with paging(service) as pages:
         await pages.more(5)
     await settled(service, operator, pages.sent, PAGE)  # what a deleted queue held is gone with it
-    began = time.monotonic()
     await fault(broker, service)
+    began = time.monotonic()
     async with paging(service) as more:
         await more.more(5)
         seconds = await recovered(broker, "probe.from.probe", began)
