@@ -15,7 +15,6 @@ from shared.contracts.base import Command, Envelope, Message
 from shared.contracts.identity import address_id
 from shared.contracts.person import ERASED_ADDRESS
 from shared.contracts.problems import Refused
-from shared.contracts.types import normal_email
 from shared.persons.mentions import addresses, declared, replaced
 from shared.store.port import Between, Document, Store
 from shared.store.repository import Repository
@@ -87,7 +86,7 @@ class ErasedList:
         return self._masked(envelope)
 
     def _masked(self, envelope: Envelope) -> Document:
-        gone = [found for found in addresses(envelope.data) if self._gone(normal_email(found), envelope.time)]
+        gone = [found for found, normal in addresses(envelope.data).items() if self._gone(normal, envelope.time)]
         if not gone:
             return envelope.data
 

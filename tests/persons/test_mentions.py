@@ -1,5 +1,7 @@
 """Where an address stands: in declared fields, and literally in texts."""
 
+import time
+
 import pytest
 from pydantic import BaseModel
 
@@ -87,3 +89,13 @@ def test_a_document_that_may_hold_the_address_is_looked_at(email: str):
     assert person.may_be_in({"_id": "1", "deep": [{"text": f"'\"\\ {email.upper()}"}]})
     assert person.may_be_in({"_id": "key"})
     assert not person.may_be_in({"_id": "1", "email": "bo@elsewhere.example"})
+
+
+def test_a_text_full_of_addresses_takes_no_long_time():
+    """It is read for every message once somebody was erased, by the loop that serves all others."""
+    texts = [",".join(f"a{n}@{domain}.example" for n in range(8_000)) for domain in ("x", "blåbær")]
+    texts += ["x@" + "." * 250_000, "*" * 250_000 + "@", "a@" * 125_000]
+    for text in texts:
+        began = time.perf_counter()
+        addresses({"text": text})
+        assert time.perf_counter() - began < 10, f"{text[:20]}: some tenths of a second where nothing else runs"
