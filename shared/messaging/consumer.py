@@ -75,7 +75,7 @@ class Consumer:
 
     async def take(self, raw: AbstractIncomingMessage, queue: str) -> None:
         """Handle one message to its end and acknowledge it; give it back where not even that can be done."""
-        if queue.endswith(".commands") and (raw.exchange or "").endswith(".events"):
+        if queue.endswith(".commands") and (raw.exchange or "").endswith((".outbox", ".events")):
             # Somebody who may write to the exchange of commands bound events to the queue of the same name: copies that
             # nobody here is meant to have. Laid aside, they would drown the dead letters.
             log.warning("events_bound_to_commands", queue=queue, exchange=raw.exchange)

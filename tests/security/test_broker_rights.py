@@ -130,8 +130,7 @@ async def test_nobody_touches_anothers_queue(connect, user: str):
     acts = {"read": read, "consume": consume, "purge": purge, "declare": declare, "delete": delete, "feed": feed(user)}
     found = {f"{name} {q}": await outcome(connection, act, q) for q in queues for name, act in acts.items()}
     assert len(found) > 100
-    # Its right to write to the exchange of commands is one to the queue of the same name too: it could bind events to
-    # it, which end as dead letters there. SECURITY.md names it.
+    # Its right to write to the exchange of commands is one to the queue of the same name too: see the test below.
     known = {f"feed {name}.commands" for name in SERVICES} if user == "integrator" else set()
     assert {what for what, how in found.items() if how != "refused"} == known
 
@@ -218,6 +217,26 @@ async def test_an_event_from_another_service_is_laid_aside_whatever_it_says(brok
         count = 'rummelig_dead_lettered_total{queue="probe.from.probe",reason="forbidden"} 2.0'
         await until(counted, lambda text: count in text)
         assert await service.store.get(SEEN.collection, "forged") is None
+
+
+async def test_events_that_an_integrator_binds_to_commands_drown_nothing(broker, tmp_path):
+    async with running(probe, [COUNTERS, SEEN], tmp_path, broker.url("operator")) as service:
+        async with await aio_pika.connect(
+            broker.url("operator")
+        ) as connection:  # the probe is no service of the definitions
+            channel = await connection.channel()
+            commands = await channel.get_queue("probe.commands")
+            await commands.bind("probe.events", "#")
+            async with Client(broker.url("integrator"), timeout=15) as client:
+                assert (await client.send(Add(counter="a"))).ok
+
+                async def counted() -> str:
+                    return service.metrics.render()[0].decode()
+
+                await until(counted, lambda text: 'outcome="foreign",queue="probe.commands"' in text)
+                await commands.unbind("probe.events", "#")
+                assert (await client.send(Add(counter="a"))).ok
+        assert "rummelig_dead_lettered_total{" not in await counted()
 
 
 async def test_a_command_names_who_may_send_it_and_the_operator_may_send_all(broker, tmp_path):
