@@ -1,5 +1,6 @@
 """The example overlay as kustomize renders it: right by Kubernetes' schemas, with nothing that refers to nothing."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -103,12 +104,21 @@ def test_every_secret_that_is_asked_for_is_there(rendered: list[Manifest]):
     assert "definitions.json" in known[volume["secret"]["secretName"]]
 
 
-def test_all_is_in_the_overlays_namespace_and_pages_are_reached(rendered: list[Manifest]):
+def test_all_is_in_the_overlays_namespace(rendered: list[Manifest]):
     namespaced = [each for each in rendered if each["kind"] != "Namespace"]
     assert {each["metadata"]["namespace"] for each in namespaced} == {"rummelig"}
+
+
+def test_people_reach_the_pages_and_nothing_else(rendered: list[Manifest]):
     rules = all_of(rendered, "Ingress")["pages"]["spec"]["rules"]
-    reached = {p["backend"]["service"]["name"] for rule in rules for p in rule["http"]["paths"]}
-    assert reached <= set(all_of(rendered, "Service"))
+    paths = [path for rule in rules for path in rule["http"]["paths"]]
+    reached: dict[str, set[str]] = {}
+    for path in paths:
+        reached.setdefault(path["backend"]["service"]["name"], set()).add(path["path"])
+        assert (path["pathType"] == "Exact") == (path["path"] == "/")  # "/" as a prefix would show metrics to everybody
+    sources = {each.parent.name: each.read_text() for each in (FOLDER.parents[1] / "services").glob("*/pages.py")}
+    routes = {name: set(re.findall(r'Route\("(/[^"/{]*)', text)) for name, text in sources.items()}
+    assert reached == routes
 
 
 def test_secrets_stay_when_made_again(tmp_path: Path):
