@@ -239,8 +239,8 @@ async def owing(url: str) -> None:
     store = connect(url)
     await store.open([SUPPLIERS.collection])
     outbox = [{"id": "planted", "type": "unreadable"}]
-    fields = {"version": 1, "cvr": "24256790", "state": "withdrawn", PENDING: datetime.now(UTC)}
-    await store.insert(SUPPLIERS.collection, {"_id": "planted", **fields, "outbox": outbox})
+    fields = {"version": 1, "cvr": "24256790", "state": "withdrawn", "offerings": []}
+    await store.insert(SUPPLIERS.collection, {"_id": "planted", **fields, "outbox": outbox, PENDING: datetime.now(UTC)})
     await store.close()
 
 
