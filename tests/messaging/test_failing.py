@@ -8,7 +8,7 @@ import aio_pika
 import pytest
 
 from shared.contracts.base import Envelope
-from shared.messaging import consumer
+from shared.messaging import consumer, giving_way
 from shared.messaging.failing import Failing
 from shared.messaging.publisher import Outgoing
 from shared.store.errors import Unavailable
@@ -58,6 +58,7 @@ async def test_a_cancellation_that_came_from_a_library_is_a_failure_like_any_oth
 
 async def test_what_can_neither_be_handled_nor_laid_aside_stays_in_nobodys_hands(start, client, monkeypatch, dead):
     monkeypatch.setattr(consumer, "GIVE_BACK_SECONDS", 0.0)
+    monkeypatch.setattr(giving_way, "SECONDS", 0.0)
 
     async def broken(*_: Any) -> None:
         raise ValueError("cannot be written as AMQP")
