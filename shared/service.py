@@ -50,6 +50,8 @@ nothing."""
 STORE_WATCH_SECONDS = 2.0
 JOB_PAUSE_SECONDS = 1.0
 LOG_PAUSE_SECONDS = 2.0
+LOG_LOOK_SECONDS = 10.0
+"""Between looks whether the log is still there: what is sent without it is missing from every replay."""
 
 
 class Service:
@@ -218,9 +220,14 @@ class Service:
         await self.relay.run()
 
     async def _bind_log(self) -> None:
-        """Whenever exchanges were declared. Commands are taken without the log, events wait for it."""
+        """Whenever exchanges were declared, and now and then. Commands are taken without the log, events wait for it."""
+        await self._declared.wait()
         while True:
-            await self._declared.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOG_LOOK_SECONDS):
+                    await self._declared.wait()
+            if not (self._declared.is_set() or self.publisher.connected):
+                continue  # the broker is away: that is told already
             self._declared.clear()
             try:
                 await bind_log(await self.publisher.connection(), self.topology)
