@@ -26,10 +26,12 @@ from tests.support.running import until
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
 SEATS = 30
+SLOW = 200.0
+"""Seconds, on a machine that is busy with much else."""
 
 
 class Signing:
-    """People who sign up for one event, one after another in four rows, until they are told to stop."""
+    """People who sign up for one event, one after another in two rows, until they are told to stop."""
 
     def __init__(self, client: Client, event_id: str) -> None:
         self._client, self._event_id = client, event_id
@@ -49,7 +51,7 @@ class Signing:
 
     @asynccontextmanager
     async def going_on(self) -> AsyncIterator[None]:
-        rows = [asyncio.create_task(self.row()) for _ in range(4)]
+        rows = [asyncio.create_task(self.row()) for _ in range(2)]
         try:
             yield
         finally:
@@ -121,14 +123,14 @@ async def test_a_backup_under_load_goes_on_in_an_empty_system(tmp_path: Path) ->
             async with signing.going_on():
                 await signing.at_least(60)
                 before = list(signing.replies)
-                done = await old.run("backup", str(saved))
+                done = await old.run("backup", str(saved), seconds=SLOW)
                 assert done.returncode == 0, done.stderr
                 await signing.at_least(len(signing.replies) + 20)
         await old.settled()
         mails = await old.mails()
     assert oct(saved.stat().st_mode)[-3:] == "700"
     assert {oct(path.stat().st_mode)[-3:] for path in saved.iterdir()} == {"600"}
-    done = rummelig("restore", str(saved), home=tmp_path / "new")
+    done = rummelig("restore", str(saved), home=tmp_path / "new", seconds=SLOW)
     assert done.returncode == 0, done.stderr
     with embedded(tmp_path / "new") as new:
         states, counted = ledger(await new.settled(), event_id)
@@ -164,7 +166,7 @@ async def test_lost_stores_with_the_log_at_hand_send_no_mail_twice(tmp_path: Pat
             supplier_id = str(((await client.send(company)).result or {})["supplier_id"])
             await system.settled()
             begun = datetime.now(UTC)
-            done = await system.run("backup", str(saved))
+            done = await system.run("backup", str(saved), seconds=SLOW)
             assert done.returncode == 0, done.stderr
             signing = Signing(client, event_id)
             async with signing.going_on():
@@ -182,7 +184,7 @@ async def test_lost_stores_with_the_log_at_hand_send_no_mail_twice(tmp_path: Pat
         sent = Counter(str(m.message["Message-ID"]) for m in await system.mails())
     for store in home.glob("*.db*"):
         store.unlink()
-    done = rummelig("restore", str(saved), home=home)
+    done = rummelig("restore", str(saved), home=home, seconds=SLOW)
     assert done.returncode == 0, done.stderr
     assert "the log of events told of" in done.stdout
     with embedded(home) as system:
@@ -205,16 +207,16 @@ async def test_lost_stores_with_the_log_at_hand_send_no_mail_twice(tmp_path: Pat
 async def test_a_restore_that_would_do_harm_is_refused(tmp_path: Path) -> None:
     saved = tmp_path / "saved"
     with embedded(tmp_path / "home") as system:
-        done = await system.run("backup", str(saved))
+        done = await system.run("backup", str(saved), seconds=SLOW)
         assert done.returncode == 0, done.stderr
-        again = await system.run("backup", str(saved))
+        again = await system.run("backup", str(saved), seconds=SLOW)
         assert (again.returncode, "exists" in again.stderr) == (1, True)
         running = await system.run("restore", str(saved))
         assert (running.returncode, "the system runs" in running.stderr) == (1, True)
         async with Client(system.url("integrator")) as client:
             await announced(client)
         await system.settled()
-    filled = rummelig("restore", str(saved), home=tmp_path / "home")
+    filled = rummelig("restore", str(saved), home=tmp_path / "home", seconds=SLOW)
     assert filled.returncode == 1
     assert "not empty" in filled.stderr
     (saved / "supplier.backup").unlink()
