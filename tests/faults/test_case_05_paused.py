@@ -1,11 +1,13 @@
-"""Case 5: a process stands still (SIGSTOP) past its lease while another takes over, and then goes on."""
+"""Case 5: a process stands still (SIGSTOP) past its lease while another takes over, and then goes on.
+
+On MongoDB's wire: in SQLite, who stands still in the middle of a write holds the file's lock, and others wait.
+"""
 
 import asyncio
 import signal
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from tests.notifications.rig import context, rig_with, settings
 from tests.notifications.sink import Sink
 from tests.notifications.test_workers import PEOPLE, filled, finished, worker
 from tests.support.running import running, until
+from tests.support.stores import MongoServer
 
 PAUSES = [(2, 0), pytest.param(30, 0, marks=pytest.mark.faults), pytest.param(2, 35, marks=pytest.mark.faults)]
 """Times, and seconds that each lasts beyond the takeover: after 35 the broker has given up the connection."""
@@ -34,9 +37,11 @@ PAUSES = [(2, 0), pytest.param(30, 0, marks=pytest.mark.faults), pytest.param(2,
 @pytest.mark.usefixtures("clean")
 @pytest.mark.parametrize(("times", "seconds"), PAUSES)
 @pytest.mark.timeout(300)
-async def test_case_5_relay_paused_between_publish_and_mark(*, broker, tmp_path, operator, told, times, seconds):
+async def test_case_5_relay_paused_between_publish_and_mark(
+    *, broker, mongo_server, tmp_path, operator, told, times, seconds
+):
     url, run = broker.url("operator"), uuid.uuid4().hex[:8]
-    store_url = f"sqlite:///{tmp_path / 'probe'}.db"
+    store_url = mongo_server.database_url()
     sent: dict[str, str] = {}
     account = NOTHING
     for number in range(times):
@@ -63,12 +68,13 @@ async def test_case_5_relay_paused_between_publish_and_mark(*, broker, tmp_path,
 
 @pytest.mark.faults
 @pytest.mark.parametrize("mails_before", [1, 10, 30, 60, 100, 140])
-async def test_case_5_mail_worker_paused(sink: Sink, tmp_path: Path, told: Any, mails_before: int):
+async def test_case_5_mail_worker_paused(sink: Sink, mongo_server: MongoServer, told: Any, mails_before: int):
     sink.seconds = 0.02
-    store = connect(f"sqlite:///{tmp_path / 'n.db'}")
+    store_url = mongo_server.database_url()
+    store = connect(store_url)
     await filled(store)
-    async with worker(tmp_path / "n.db", sink) as paused:
-        async with worker(tmp_path / "n.db", sink):
+    async with worker(store_url, sink) as paused:
+        async with worker(store_url, sink):
             await sink.mails(mails_before)
             paused.send_signal(signal.SIGSTOP)
             await until(lambda: finished(store), patience=60)

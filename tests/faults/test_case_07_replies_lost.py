@@ -27,7 +27,7 @@ TIMES = [12, pytest.param(100, marks=[pytest.mark.faults, pytest.mark.timeout(60
 @pytest.mark.parametrize("times", TIMES)
 async def test_case_7_reply_to_a_write_lost(*, broker, tmp_path, operator, told, mongo_server: MongoServer, times):
     run, wire, sent = uuid.uuid4().hex[:8], Wire(), dict[str, str]()
-    address, _, database = mongo_server.database_url().removeprefix("mongodb://").rpartition("/")
+    address, _, database = mongo_server.database_url().partition("?")[0].removeprefix("mongodb://").rpartition("/")
     host = address.rpartition("@")[2]
     async with dropping_replies(host, wire) as port:
         store_url = f"mongodb://{address.replace(host, f'127.0.0.1:{port}')}/{database}?directConnection=true"

@@ -29,9 +29,10 @@ async def test_case_18_mail_leases(sink: Sink, tmp_path: Path, told, skew: int):
     Whoever begins with a mail does so by a conditional write, and who lost it leaves it alone.
     """
     sink.seconds = 0.02
-    store = connect(f"sqlite:///{tmp_path / 'n.db'}")
+    store_url = f"sqlite:///{tmp_path / 'n.db'}"
+    store = connect(store_url)
     await filled(store)
-    async with worker(tmp_path / "n.db", sink), worker(tmp_path / "n.db", sink, skew):
+    async with worker(store_url, sink), worker(store_url, sink, skew):
         await until(lambda: finished(store), patience=90)
     got = Counter(r.recipient for r in sink.received)
     campaign = await store.get(CAMPAIGNS.collection, "campaign-1")

@@ -26,8 +26,8 @@ PEOPLE = [f"person{n}@forening.example" for n in range(120)]
 
 
 @asynccontextmanager
-async def worker(database: Path, sink: Sink, ahead: int = 0) -> AsyncIterator[Process]:
-    arguments = ["-m", "tests.notifications.worker", str(database), str(sink.port), str(ahead)]
+async def worker(store_url: str, sink: Sink, ahead: int = 0) -> AsyncIterator[Process]:
+    arguments = ["-m", "tests.notifications.worker", store_url, str(sink.port), str(ahead)]
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=ROOT, stdout=PIPE)
     assert process.stdout
     try:
@@ -72,9 +72,10 @@ async def filled(store: Store) -> None:
 @pytest.mark.parametrize("mails_before_the_kill", [1, 30, 90])
 async def test_a_killed_worker_loses_no_mail_and_doubles_none(sink: Sink, tmp_path: Path, mails_before_the_kill: int):
     sink.seconds = 0.02
-    store = connect(f"sqlite:///{tmp_path / 'n.db'}")
+    store_url = f"sqlite:///{tmp_path / 'n.db'}"
+    store = connect(store_url)
     await filled(store)
-    async with worker(tmp_path / "n.db", sink) as first, worker(tmp_path / "n.db", sink):
+    async with worker(store_url, sink) as first, worker(store_url, sink):
         await sink.mails(mails_before_the_kill)
         first.kill()
         async with asyncio.timeout(LEASE.total_seconds() + 40):

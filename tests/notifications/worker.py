@@ -1,4 +1,4 @@
-"""A process of its own that sends: `python -m tests.notifications.worker <database> <SMTP port> [<seconds>]`. For tests
+"""A process of its own that sends: `python -m tests.notifications.worker <store URL> <SMTP port> [<seconds>]`. For tests
 to kill; its clock is so many seconds ahead.
 """
 
@@ -16,9 +16,9 @@ from shared.store.work import OWN_COLLECTIONS
 from tests.notifications.rig import context, settings
 
 
-async def main(database: str, port: str, ahead: str = "0") -> None:
+async def main(store_url: str, port: str, ahead: str = "0") -> None:
     chosen = settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{port}"), mail_lease_seconds=1)
-    store, around = connect(f"sqlite:///{database}"), context(chosen)
+    store, around = connect(store_url), context(chosen)
     await store.open([*(r.collection for r in REPOSITORIES), *OWN_COLLECTIONS])
 
     def clock() -> datetime:
