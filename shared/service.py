@@ -220,7 +220,7 @@ class Service:
         await self.relay.run()
 
     async def _bind_log(self) -> None:
-        """Whenever exchanges were declared, and now and then. Commands are taken without the log, events wait for it."""
+        """When exchanges were declared, and now and then. Commands are taken without the log; a start's events wait."""
         await self._declared.wait()
         while True:
             with contextlib.suppress(TimeoutError):

@@ -84,17 +84,17 @@ async def test_commands_are_taken_while_there_is_no_log_and_events_wait_for_it(s
         assert service.reasons() == []
 
 
-async def test_a_log_that_is_gone_while_the_service_runs_is_missed(service, monkeypatch):
-    monkeypatch.setattr(service_module, "LOG_PAUSE_SECONDS", 0.1)
-    await until(reasons(service), lambda found: not found)
+async def test_a_log_that_is_gone_while_the_service_runs_is_missed(start, monkeypatch):
     real = Topology.log_binding
+    monkeypatch.setattr(service_module, "LOG_PAUSE_SECONDS", 0.1)
     monkeypatch.setattr(service_module, "LOG_LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(Topology, "log_binding", lambda _: Binding("not.there", EVENTS_LOG))
-    await until(reasons(service), lambda found: [r.split(":")[0] for r in found] == ["log of events"])
-    assert "rummelig_log_bound 0.0" in service.metrics.render()[0].decode()
-    monkeypatch.setattr(Topology, "log_binding", real)
-    await until(reasons(service), lambda found: not found)
-    assert "rummelig_log_bound 1.0" in service.metrics.render()[0].decode()
+    async with start() as service:
+        monkeypatch.setattr(Topology, "log_binding", lambda _: Binding("not.there", EVENTS_LOG))
+        await until(reasons(service), lambda found: [r.split(":")[0] for r in found] == ["log of events"])
+        assert "rummelig_log_bound 0.0" in service.metrics.render()[0].decode()
+        monkeypatch.setattr(Topology, "log_binding", real)
+        await until(reasons(service), lambda found: not found)
+        assert "rummelig_log_bound 1.0" in service.metrics.render()[0].decode()
 
 
 async def test_a_store_that_is_away_for_long_gets_no_messages_held_until_the_broker_gives_them_up(
