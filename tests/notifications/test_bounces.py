@@ -95,6 +95,16 @@ async def test_three_soft_ones_of_the_last_five_are_too_many(rig: Rig, maildir: 
     assert len(rig.harness.told(MailFailed)) == 5
 
 
+async def test_a_full_mailbox_that_is_told_at_once_counts_too(rig: Rig):
+    rig.sink.rcpt = lambda _: "552 5.2.2 mailbox full"
+    for n in range(4):
+        await rig.harness.feed(confirmed(signup_id=f"s{n}", email=GUEST), id=f"full-{n}")
+        await rig.sent()
+        rig.later(minutes=1)
+    assert [(await delivery(rig, f"full-{n}")).state for n in range(4)] == ["failed", "failed", "failed", "skipped"]
+    assert len((await rig.harness.dump())["suppressions"]) == 1
+
+
 async def test_late_is_not_lost_and_what_is_no_report_of_ours_changes_nothing(rig: Rig, maildir: mailbox.Maildir):
     to = await sent(rig)
     reply = EmailMessage()

@@ -3,15 +3,13 @@
 from functools import partial
 from typing import Literal
 
+from services.notifications.bouncing.often import comes_back_too_often
 from services.notifications.bouncing.report import Report
-from services.notifications.domain import OPEN, Delivery, Suppression
+from services.notifications.domain import OPEN, Suppression
 from services.notifications.sending.delivering import said
 from services.notifications.store import DELIVERIES, SUPPRESSIONS
 from shared.messaging.executor import Executor
 from shared.store.work import Work
-
-LAST, MOST_SOFT = 5, 3
-"""So many of the last mails to an address may not come back softly."""
 
 Recorded = Literal["recorded", "known", "early"]
 
@@ -37,12 +35,7 @@ async def _record(report: Report, reason: str, work: Work) -> None:
     bounced = delivery.bounced(report.bounce, reason) if delivery else None
     if delivery is None or bounced is None:
         return
-    if delivery.address_id and (report.bounce == "hard" or await _too_often(delivery, work)):
+    if delivery.address_id and (report.bounce == "hard" or await comes_back_too_often(work.store, delivery)):
         entry = Suppression(id=delivery.address_id, version=1, reason="hard-bounce", detail=reason, at=work.now)
         await work.put(SUPPRESSIONS, entry)
     work.save(DELIVERIES, *bounced)
-
-
-async def _too_often(delivery: Delivery, work: Work) -> bool:
-    last = await work.find(DELIVERIES, {"address_id": delivery.address_id}, order="-created_at", limit=LAST)
-    return 1 + sum(d.bounce is not None for d in last if d.id != delivery.id) >= MOST_SOFT

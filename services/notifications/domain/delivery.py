@@ -80,7 +80,7 @@ class Delivery(Aggregate):
     code: int | None = None
     reason: str = ""
     bounce: Bounce | None = None
-    """That it came back although a server had taken it: the address is dead (hard), or was not reached now (soft)."""
+    """It came back, at once or after a server had taken it: the address is dead (hard), or not reached now (soft)."""
     ended_at: datetime | None = None
     erase_at: datetime | None = None
 
@@ -89,9 +89,12 @@ class Delivery(Aggregate):
         told = MailSent(mail_id=self.id, kind=self.kind, cause=self.cause)
         return self._over("sent", now, code=250, reason=""), (told,)
 
-    def refused(self, now: datetime, code: int | None, reason: str) -> "tuple[Delivery, tuple[Event, ...]]":
-        """It will never be taken."""
-        return self._ended("failed", now, code, reason)
+    def refused(
+        self, now: datetime, code: int | None, reason: str, bounce: Bounce | None = None
+    ) -> "tuple[Delivery, tuple[Event, ...]]":
+        """It will never be taken. `bounce`: because of the mailbox, which is not there (hard) or full (soft)."""
+        after, told = self._ended("failed", now, code, reason)
+        return after.model_copy(update={"bounce": bounce}), told
 
     def postponed(
         self, now: datetime, code: int | None, reason: str, patience: Patience, jitter: float

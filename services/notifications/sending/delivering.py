@@ -1,14 +1,15 @@
 """One delivery over one connection, and what its answer means for it."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
+from services.notifications.bouncing.often import comes_back_too_often
 from services.notifications.composing.composer import Composer
 from services.notifications.composing.mime import UnusableAddress
-from services.notifications.domain import Campaign, Delivery, Patience
+from services.notifications.domain import Bounce, Campaign, Delivery, Patience
 from services.notifications.sending.leases import Leases
 from services.notifications.sending.ledger import Ledger
 from services.notifications.sending.pacing import Pacer
@@ -21,7 +22,8 @@ log = structlog.get_logger()
 
 TOO_MUCH = frozenset({421, 432, 452})
 """The server is busy, whoever the mail is for."""
-NO_SUCH_MAILBOX = "5.1.1"
+MAILBOX: Mapping[str, Bounce] = {"5.1.1": "hard", "5.2.2": "soft"}
+"""No such mailbox; it is full. What else a server says against a mail tells nothing of the address."""
 LONGEST_REASON = 300
 
 type Told = Callable[[str, str], None]
@@ -82,9 +84,10 @@ class Deliverer:
                 await self._end(*delivery.sent(now))
                 await self.pacer.went_well()
             case Refused() as refused if refused.for_good:
-                if refused.enhanced == NO_SUCH_MAILBOX:
+                bounce = MAILBOX.get(refused.enhanced)
+                if bounce == "hard" or (bounce and await comes_back_too_often(self.ledger.store, delivery)):
                     await self.ledger.suppress(delivery, said(refused.text))
-                await self._end(*delivery.refused(now, refused.code, said(refused.text)))
+                await self._end(*delivery.refused(now, refused.code, said(refused.text), bounce))
             case Refused(code, text):
                 if code in TOO_MUCH:
                     await self.pacer.strike()
