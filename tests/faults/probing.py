@@ -1,6 +1,7 @@
 """Sends commands to the probe service without pause, whatever happens to the broker, and settles the account after."""
 
 import asyncio
+import math
 import time
 import uuid
 from collections import Counter
@@ -34,6 +35,9 @@ class Load:
     count: int
     pause: float = 0.0
     """Seconds between the messages of one publisher, so that faults come while they flow."""
+    allowed: float = math.inf
+    """How many may be sent until the test allows more."""
+    begun: int = 0
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     sent: dict[str, str] = field(default_factory=dict)
     """Id of each confirmed command -> its counter."""
@@ -60,6 +64,9 @@ class Load:
             counter = f"{self.run}-c{number}"
             for n in range(number, self.count, self.publishers):
                 key = f"{self.run}-{n}"
+                while self.begun >= self.allowed:
+                    await asyncio.sleep(0.02)
+                self.begun += 1
                 await self._until_confirmed(publisher, command(key, counter))
                 self.sent[key] = counter
                 await asyncio.sleep(self.pause)

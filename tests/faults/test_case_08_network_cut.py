@@ -47,7 +47,7 @@ async def test_case_8_a_cut_loses_nothing(broker, tap, tmp_path, operator, told,
 @pytest.mark.parametrize(
     ("heartbeat", "within"),
     [
-        pytest.param(1, 10.0, id="quick"),
+        pytest.param(1, 15.0, id="quick"),
         pytest.param(publisher.HEARTBEAT, NOTICED_SECONDS, id="full", marks=[pytest.mark.faults]),
     ],
 )

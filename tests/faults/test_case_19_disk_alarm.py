@@ -10,7 +10,7 @@ from tests.faults.probing import NOTHING, PAGE, owing, paging, ready, settled
 FULL = "1000000000000000"
 """Bytes that must be free: more than any disk has."""
 FREE = "200MB"
-PAGE_SECONDS = 2.0
+PAGE_SECONDS = 5.0
 BACKLOG_SECONDS = 60.0
 
 
