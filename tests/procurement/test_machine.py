@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, consumes, invariant, multiple, rule
+from hypothesis.stateful import Bundle, MultipleResults, consumes, invariant, multiple, rule
 
 from services.procurement import messages
 from services.procurement.store import REPOSITORIES
@@ -52,13 +52,11 @@ class Portal:
 class Matching(ServiceMachine):
     """Events wait in `events` and arrive in any order, some of them again and again."""
 
-    messages = messages
-    repositories = REPOSITORIES
     demands: Bundle[str] = Bundle("demands")
     events: Bundle[tuple[str, int, Event]] = Bundle("events")
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(messages, REPOSITORIES)
         self.wanted: dict[str, Wanted] = {}
         self.portal = Portal()
         self.expected: set[tuple[str, str]] = set()
@@ -94,7 +92,7 @@ class Matching(ServiceMachine):
         self._arrived(name, version)
 
     @rule(target=events, event=consumes(events))
-    def arrive_under_another_id(self, event: tuple[str, int, Event]) -> object:
+    def arrive_under_another_id(self, event: tuple[str, int, Event]) -> MultipleResults[tuple[str, int, Event]]:
         name, version, news = event
         self.go(self.rig.feed(news, version))
         self._arrived(name, version)

@@ -26,11 +26,8 @@ changes = st.fixed_dictionaries(
 
 
 class Portal(ServiceMachine):
-    messages = messages
-    repositories = REPOSITORIES
-
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(messages, REPOSITORIES)
         self.active: dict[str, dict[str, Any]] = {}
         self.withdrawn: set[str] = set()
         self.told: dict[str, list[str]] = {}

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 from hypothesis.stateful import RuleBasedStateMachine
 
@@ -13,16 +13,12 @@ from tests.support.harness import Harness, harness
 
 
 class ServiceMachine(RuleBasedStateMachine):
-    """Subclasses name the service's `messages` and `repositories`; rules call `self.go(self.rig.send(…))`."""
+    """Subclasses give the service's messages and repositories; their rules call `self.go(self.rig.send(…))`."""
 
-    messages: ClassVar[ModuleType]
-    repositories: ClassVar[Sequence[Repository[Any]]]
-    context: ClassVar[Any] = None
-
-    def __init__(self) -> None:
+    def __init__(self, messages: ModuleType, repositories: Sequence[Repository[Any]]) -> None:
         super().__init__()
         self._loop = asyncio.Runner()
-        self._opened: AbstractAsyncContextManager[Harness] = harness(self.messages, self.repositories, self.context)
+        self._opened: AbstractAsyncContextManager[Harness] = harness(messages, repositories)
         self.rig = self.go(self._opened.__aenter__())
 
     def go[T](self, step: Coroutine[Any, Any, T]) -> T:
