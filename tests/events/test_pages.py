@@ -110,7 +110,7 @@ async def test_the_waiting_list(rig, browser):
 
 
 async def test_nobody_learns_from_the_page_who_is_signed_up(rig, browser):
-    """One has a seat, one waits, one has a seat of the other kind, one cancelled, one is unknown: one answer, one time."""
+    """Seated, waiting, seated in the other kind, cancelled, unknown: one answer, after one time."""
     event_id = await announced(rig)
     first, *_ = await signed_up(rig, event_id, *range(1, 15))
     await signed_up(rig, event_id, 16)

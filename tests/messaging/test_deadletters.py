@@ -171,7 +171,12 @@ async def test_how_many_wait_is_a_metric_and_those_in_hand_count(start, operator
     monkeypatch.setattr(deadcount, "LOOK_SECONDS", 0.05)
     looks: list[int] = []
     tell = Metrics.dead_letters
-    monkeypatch.setattr(Metrics, "dead_letters", lambda *said: (looks.append(said[-1]), tell(*said)))
+
+    def look(metrics: Metrics, service: str, count: int) -> None:
+        looks.append(count)
+        tell(metrics, service, count)
+
+    monkeypatch.setattr(Metrics, "dead_letters", look)
     async with start() as service:
 
         async def counted() -> float | None:

@@ -1,5 +1,6 @@
-"""A process of its own that sends: `python -m tests.notifications.worker <store URL> <SMTP port> [<seconds>]`. For tests
-to kill; its clock is so many seconds ahead.
+"""A process that sends mails, for tests to kill; its clock is so many seconds ahead.
+
+`python -m tests.notifications.worker <store URL> <SMTP port> [<seconds>]`
 """
 
 import asyncio

@@ -208,7 +208,7 @@ async def test_what_is_pushed_after_a_trim_is_marked_again(store: Store) -> None
 @pytest.mark.parametrize("minutes", [-1, 1])
 async def test_a_document_that_owes_something_stays_as_old_as_the_oldest_of_it(store: Store, minutes: int) -> None:
     other = NOW + timedelta(minutes=minutes)
-    await store.insert_many(THINGS, [thing(id, outbox=[{"id": "1"}], **{PENDING: NOW}) for id in ("saved", "put")])
+    await store.insert_many(THINGS, [thing(name, outbox=[{"id": "1"}], **{PENDING: NOW}) for name in ("saved", "put")])
     await store.save(THINGS, "saved", {"version": 2, PENDING: other}, version=1, push={"outbox": [{"id": "2"}]})
     await store.put(THINGS, [Put("put", {"version": 2, PENDING: other}, {"outbox": [{"id": "2"}]})])
     found = [d async for d in store.everything(THINGS)]

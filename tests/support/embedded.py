@@ -135,7 +135,8 @@ def program(*arguments: str) -> list[str]:
 
 async def documents(service: str, url: str) -> dict[str, list[Document]]:
     """Every document of every collection of one service's store."""
-    collections = [*OWN_COLLECTIONS, *(r.collection for r in importlib.import_module(f"services.{service}.store").REPOSITORIES)]
+    repositories = importlib.import_module(f"services.{service}.store").REPOSITORIES
+    collections = [*OWN_COLLECTIONS, *(r.collection for r in repositories)]
     store = connect(url)
     await store.open(collections)
     try:

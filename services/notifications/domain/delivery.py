@@ -80,7 +80,7 @@ class Delivery(Aggregate):
     code: int | None = None
     reason: str = ""
     bounce: Bounce | None = None
-    """It came back, at once or after a server had taken it: the address is dead (hard), or not reached now (soft)."""
+    """It came back, at once or after a server took it: the address is dead (hard), or not reached now (soft)."""
     ended_at: datetime | None = None
     erase_at: datetime | None = None
 
