@@ -71,7 +71,7 @@ async def test_of_who_left_no_data_stay(rig):
     await rig.feed(withdrawn("s1"), 2)
 
     document = await copy_of(rig)
-    assert {k for k, v in document.items() if v not in ("", [], None)} <= {"_id", "version", "language"}
+    assert {k for k, v in document.items() if v not in ("", [], None)} <= {"_id", "version", "format", "language"}
 
 
 async def test_an_event_without_a_version_is_refused(rig):
