@@ -21,6 +21,7 @@ log = structlog.get_logger()
 UNCOUNTED = frozenset({"/livez", "/readyz", "/metrics"})
 """Asked for by machines again and again: neither limited nor logged."""
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 CLIENT_GONE = 499
 """In the log alone, as other servers write it: who asked closed the connection before the request was whole."""
 
@@ -75,7 +76,7 @@ class Access:
         # What a browser says of a trace is not believed: each click begins one.
         with (
             structlog.contextvars.bound_contextvars(correlation=str(uuid.uuid4())),
-            tracing.span("HTTP", kind="server", **{"http.request.method": scope["method"]}),
+            tracing.span("HTTP", kind="server", **{"http.request.method": _method(scope)}),
         ):
             await self._request(scope, receive, send)
 
@@ -105,10 +106,15 @@ class Access:
             log.info("page", **about, status=status, seconds=round(seconds, 4))
 
 
+def _method(scope: Scope) -> str:
+    """As OpenTelemetry names it: anybody may write anything there."""
+    return scope["method"] if scope["method"] in METHODS else "_OTHER"
+
+
 def _tell_trace(scope: Scope, status: int) -> None:
     """By the route's pattern: the path itself may hold a token."""
     route = getattr(scope.get("route"), "path", "")
-    name = f"{scope['method']} {route}" if route else "HTTP"
+    name = f"{_method(scope)} {route}" if route else "HTTP"
     tracing.note(name, **{"http.route": route, "http.response.status_code": status})
 
 

@@ -1,8 +1,11 @@
 """Prometheus, Grafana and Tempo of docker-compose.yml find what they are to show; the embedded system likewise."""
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from deploy.catalog import service_names
@@ -30,6 +33,13 @@ def test_what_is_mounted_is_there():
     mounts = [m for name in ("prometheus", "tempo", "grafana") for m in COMPOSE[name]["volumes"] if m.startswith("./")]
     assert len(mounts) == 5
     assert [mount for mount in mounts if not (ROOT / mount.split(":")[0]).exists()] == []
+
+
+@pytest.mark.skipif(shutil.which("docker") is None, reason="docker compose is missing, which reads its own file best")
+def test_compose_reads_the_profile():
+    command = ["docker", "compose", "--profile", "observability", "config", "--services"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert {"prometheus", "grafana", "tempo"} <= set(done.stdout.split()), done.stderr
 
 
 def test_traces_go_where_services_reach_it():
