@@ -9,11 +9,12 @@ import pytest
 from pydantic import BaseModel
 
 from shared.contracts.base import Envelope
+from shared.contracts.problems import Invalid
 from shared.messaging import relay
 from shared.messaging.executor import Executor
 from shared.service import Service
 from shared.store import work
-from shared.store.errors import Backlog, BadValue
+from shared.store.errors import Backlog
 from shared.store.port import PENDING
 from tests.faults.probing import NOTHING, command, settled
 from tests.messaging import probe
@@ -129,7 +130,7 @@ async def test_a_document_that_is_too_large_because_of_what_it_owes_waits_for_it
         unit.save(COUNTERS, found)
         return Long(text="x" * size * command.amount)
 
-    for counter, amount, error in (("hot", 1, Backlog), ("idle", 6, BadValue)):
+    for counter, amount, error in (("hot", 1, Backlog), ("idle", 6, Invalid)):
         with pytest.raises(error):
             await pages.execute(Add(counter=counter, amount=amount), answer_much, id=counter, source="/page")
 
