@@ -27,7 +27,7 @@ async def opened(server: MongoServer, port: int, query: str) -> Store:
 
 async def test_a_store_works_over_tls(mongo_server: MongoServer, certificates: Certificates):
     port = urlsplit(mongo_server.url).port or 27017
-    async with terminating(certificates.context(), port) as secure:
+    with terminating(certificates.context(), port) as secure:
         store = await opened(mongo_server, secure, f"tlsCAFile={certificates.ca}")
         await store.put(THINGS, [Put("a", {"version": 1})])
         assert await store.get(THINGS, "a")
@@ -36,7 +36,7 @@ async def test_a_store_works_over_tls(mongo_server: MongoServer, certificates: C
 
 async def test_a_store_that_wants_to_see_a_certificate_sees_one(mongo_server: MongoServer, certificates: Certificates):
     port = urlsplit(mongo_server.url).port or 27017
-    async with terminating(certificates.context(ask_client=True), port) as secure:
+    with terminating(certificates.context(ask_client=True), port) as secure:
         query = f"tlsCAFile={certificates.ca}"
         with pytest.raises(StoreError):
             await opened(mongo_server, secure, query)
@@ -57,6 +57,6 @@ async def test_a_store_that_cannot_show_who_it_is_gets_nothing(
 ):
     query = f"tlsCAFile={getattr(certificates, authority)}" if authority else "appname=test"
     port = urlsplit(mongo_server.url).port or 27017
-    async with terminating(certificates.context(getattr(certificates, certificate)), port) as secure:
-        with pytest.raises(StoreError, match=word):
-            await opened(mongo_server, secure, query)
+    context = certificates.context(getattr(certificates, certificate))
+    with terminating(context, port) as secure, pytest.raises(StoreError, match=word):
+        await opened(mongo_server, secure, query)

@@ -1,9 +1,12 @@
 """Certificates made for a test, and a TLS server in front of one that speaks none."""
 
-import asyncio
+import select
+import socket
+import socketserver
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,29 +50,40 @@ def make(folder: Path) -> Certificates:
     return found
 
 
-@asynccontextmanager
-async def terminating(context: ssl.SSLContext, port: int) -> AsyncIterator[int]:
+@contextmanager
+def terminating(context: ssl.SSLContext, port: int) -> Iterator[int]:
     """A TLS server that hands everything on to a port of this machine; its own port."""
+    ended = threading.Event()
 
-    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
-        ways = [asyncio.create_task(_pass(reader, up_writer)), asyncio.create_task(_pass(up_reader, writer))]
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        for end in (writer, up_writer):
-            end.close()
-        await asyncio.wait(ways)
+    class Relay(socketserver.BaseRequestHandler):
+        """One connection; in a thread, because asyncio leaves a socket open that it had just accepted when it stops."""
 
-    server = await asyncio.start_server(relay, "127.0.0.1", ssl=context)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        server.close_clients()
-        await server.wait_closed()
+        def handle(self) -> None:
+            self.request.settimeout(5)
+            with (
+                suppress(OSError),
+                context.wrap_socket(self.request, server_side=True) as near,
+                socket.create_connection(("127.0.0.1", port)) as far,
+            ):
+                _relay(near, far, ended)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as server:
+        thread = threading.Thread(target=server.serve_forever, args=[0.02])
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            ended.set()
+            server.shutdown()
+            thread.join()
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(CHUNK):
-            writer.write(data)
-            await writer.drain()
+def _relay(near: ssl.SSLSocket, far: socket.socket, ended: threading.Event) -> None:
+    other = {near: far, far: near}
+    while not ended.is_set():
+        ready = [near] if near.pending() else select.select([near, far], [], [], 0.05)[0]
+        for each in ready:
+            data = each.recv(CHUNK)
+            if not data:
+                return
+            other[each].sendall(data)
