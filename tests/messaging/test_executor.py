@@ -1,5 +1,6 @@
 """One message, whatever happens around its one write; without a broker."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -63,3 +64,30 @@ async def test_what_the_store_can_never_keep_is_invalid_and_not_tried_again(stor
     with pytest.raises(Invalid, match="64 bits"):
         await executor.run(message(amount=10**30), Add, begin)
     assert (await executor.run(message(), Add, begin)).reply.result == {"total": 2}
+
+
+class Slow:
+    """A store that answers the first questions last."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def find(self, *arguments: Any, **options: Any) -> Any:
+        self._asked += 1
+        await asyncio.sleep(0.1 - 0.005 * min(self._asked, 20))
+        return await self._store.find(*arguments, **options)
+
+
+async def test_messages_of_one_key_do_not_overtake_one_another_whatever_the_store_takes(store):
+    executor = Executor(Slow(store), "probe")
+    order: list[int] = []
+
+    async def note(command: Add, _: Work) -> None:
+        order.append(command.amount)
+
+    await asyncio.gather(*(executor.run(message(f"m{n}", amount=n), Add, note) for n in range(20)))
+    assert order == list(range(20))
