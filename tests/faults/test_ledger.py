@@ -23,7 +23,7 @@ from shared.store.port import PENDING
 from tests.faults.chaos import seeds
 from tests.faults.chaos.recovery import LIMIT_SECONDS
 from tests.faults.chaos.running import Run, outcome, recorded
-from tests.faults.chaos.schedule import SERVICES, Fault, schedule
+from tests.faults.chaos.schedule import SERVICES, TARGETS, WEIGHTS, Fault, schedule
 from tests.faults.ledger import Ledger, Mailed, audit
 from tests.faults.load import COMMANDS, WISHES, plan
 from tests.notifications.sink import Sink
@@ -203,6 +203,12 @@ def test_the_same_seed_gives_the_same_plan_and_schedule():
     assert plan(7, 30) == plan(7, 30) != plan(8, 30)
     assert schedule(7, 60) == schedule(7, 60) != schedule(8, 60)
     assert all("kill broker" in {fault.kind for fault in schedule(seed, 20)} for seed in range(1, 50))
+
+
+def test_twenty_seeds_have_every_fault():
+    struck = {(fault.kind, fault.target) for seed in range(1, 21) for fault in schedule(seed, 60)}
+    assert {kind for kind, _ in struck} == set(WEIGHTS)
+    assert {pair for kind in TARGETS for pair in ((kind, target) for target in TARGETS[kind])} <= struck
 
 
 def test_the_load_has_every_command_that_leaves_something():
