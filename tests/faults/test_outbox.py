@@ -71,7 +71,7 @@ async def tapped_service(broker: Any, clean: None, store_url: str, tmp_path: Any
         tapped(broker.url("operator")) as tap,
         running(probe, REPOSITORIES, tmp_path, tap.url, store_url=store_url) as service,
     ):
-        service.publisher._timeout = 0.2
+        service.publisher._timeout = 1.0
         yield service, tap
 
 
@@ -96,7 +96,7 @@ async def test_a_document_takes_no_more_than_it_may_owe_and_costs_no_message_a_t
     found = await hot()
     assert (found["total"], len(found["outbox"])) == (5, 10)
     tap.thaw()
-    await until(hot, lambda document: document["total"] == 30)
+    await until(hot, lambda document: document["total"] == 30, patience=60)
     assert (await settled(service, operator, sent)).lost == 0
     assert await dead.all() == []
 
