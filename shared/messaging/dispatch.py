@@ -70,7 +70,7 @@ class Dispatch:
             who = f"user {delivery.sender!r}" if delivery.sender else "a message without the user_id property"
             raise Forbidden(
                 f"{who} may not send {envelope.type}: set user_id to the broker user that you log in as; "
-                f"allowed: {', '.join(route.senders)}"
+                f"allowed: {', '.join(route.senders) or 'the operator alone'}"
             )
         return route
 

@@ -14,7 +14,7 @@ import pytest
 from stdnum.dk import cvr
 
 from shared.contracts.base import Envelope
-from shared.contracts.events import AnnounceEvent, Place, SignUp
+from shared.contracts.events import AnnounceEvent, ErasePerson, ExportPerson, Place, SignUp
 from shared.contracts.examples import example
 from shared.contracts.notifications import Subscribe
 from shared.contracts.supplier import RegisterSupplier
@@ -133,6 +133,11 @@ async def replayed(system: Embedded, service: str) -> None:
 
 async def test_no_store_log_or_queue_has_the_person_any_more(system: Embedded, person: Person):
     assert await person.traces(), "the search finds what is there"
+    async with Client(system.url("integrator")) as client:
+        for command in (ErasePerson, ExportPerson):
+            refused = (await client.send(command(email=person.email))).problem
+            assert refused is not None
+            assert (refused.status, refused.detail.endswith("the operator alone")) == (403, True)
     before = await person.has_mails()
     said = await person.erased("--why", f"letter from {person.email}")
     assert set(said["services"]) == set(SERVICES)
