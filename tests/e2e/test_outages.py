@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 import httpx
+import pytest
 
 from deploy.local.demo.mails import Mail
 from shared.contracts.events import AnnounceEvent, Place, SignUp
 from shared.messaging.client import Client
+from tests.support.broker import control
 from tests.support.embedded import Embedded
 from tests.support.running import until
 
@@ -77,6 +79,28 @@ async def test_consumers_are_back_within_seconds_after_the_broker(system: Embedd
     async with Client(system.url("integrator"), timeout=BACK_SECONDS) as client:
         wish = SignUp(event_id=event_id, name="Bo", email="bo@igen.example", attendance="on-site")
         assert (await client.send(wish)).ok
+
+
+@pytest.mark.faults
+async def test_case_19_people_sign_up_on_a_page_under_a_disk_alarm_of_the_broker(system: Embedded):
+    event_id = await announced(system)
+    people = [f"person{n}-{uuid.uuid4().hex[:8]}@fuld-disk.example" for n in range(2)]
+    home = system.system.home
+    await asyncio.to_thread(control, home, "set_disk_free_limit", "1000000000000000")
+    try:
+        async with httpx.AsyncClient(follow_redirects=True) as client:
+            page = f"{system.http['events']}/arrangementer/{event_id}"
+            for address in people:
+                form = {"name": "Astrid Prøvestad", "email": address, "attendance": "on-site"}
+                assert (await client.post(page, data=form)).status_code == 200
+        assert not await mails_to(system, people)
+    finally:
+        await asyncio.to_thread(control, home, "set_disk_free_limit", "200MB")
+    await until(partial(mails_to, system, people), lambda found: found == set(people), patience=60)
+
+
+async def mails_to(system: Embedded, people: list[str]) -> set[str]:
+    return {mail.to for mail in await system.mails()} & set(people)
 
 
 def none_ready(answers: dict[str, dict[str, Any]]) -> bool:
