@@ -50,6 +50,11 @@ def traced(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield Embedded(system)
 
 
+def whole(seen: dict[str, Span]) -> bool:
+    """Whether every step is there, the last try of each a success: while the broker was away publishing failed."""
+    return all(step in seen and seen[step].status == "" for step in PARENTS)
+
+
 async def announced(system: Embedded) -> str:
     async with Client(system.url("integrator")) as client:
         reply = await client.send(
@@ -75,10 +80,9 @@ async def test_one_trace_from_the_click_to_the_mail(traced: Embedded, receiver: 
         assert HEARD not in await until(partial(receiver.trace_of, CLICK))
         # What is sent later is sent by another process, which knows the trace from the store alone.
         traced.system.kill("events")
-    spans: dict[str, Span] = await until(partial(receiver.trace_of, TOLD), lambda seen: {*PARENTS} <= {*seen})
+    spans: dict[str, Span] = await until(partial(receiver.trace_of, TOLD), whole)
     assert {step: spans[step].parent for step in PARENTS} == {step: spans[led].id for step, led in PARENTS.items()}
     assert {span.service for span in spans.values()} == {*SERVICES}
-    assert {span.status for name, span in spans.items() if name in PARENTS} == {""}
     clicks = [span for span in receiver.spans if span.name == CLICK]
     assert [(span.trace, span.parent) for span in clicks] == [(spans[COMMAND].trace, "")]
     assert clicks[0].attributes["http.response.status_code"] == 200
