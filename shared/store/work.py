@@ -190,6 +190,10 @@ class Work:
             await remember(self.store, [entry])
             return
         staged, self._staged = self._staged, None
+        if staged.aggregate.version > 0 and (seen := await self.store.get(INBOX, self.inbox_id)):
+            # Another process handled it before the document was loaded and after the inbox was looked at, and its relay
+            # has taken the mark out of the document already. One that does so from now on makes this write stale.
+            raise Applied(seen)
         await self._write(staged, entry)
         await write_beside(self.store, staged.beside)
         await remember(self.store, [entry])

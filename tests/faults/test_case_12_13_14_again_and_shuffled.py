@@ -17,18 +17,23 @@ from services.procurement import messages as procurement
 from services.procurement.store import REPOSITORIES as PROCUREMENT
 from services.procurement.store import SUPPLIERS
 from shared.contracts.base import Event
+from shared.messaging.executor import Executor
 from shared.messaging.janitor import forget
 from shared.messaging.publisher import Outgoing, Publisher
+from shared.store.port import Trim
+from shared.store.work import OWN_COLLECTIONS, Pending, Work
 from tests.events.builders import LINKS, on_site_only, person
 from tests.faults.nodes import node
-from tests.faults.probing import NOTHING, command, settled
+from tests.faults.probing import NOTHING, PAGE, command, settled
 from tests.messaging import probe
 from tests.messaging.conftest import REPOSITORIES
+from tests.messaging.probe import COUNTERS, Add
 from tests.notifications.rig import context, settings
 from tests.procurement.builders import CATERING, CLEANING, PRINTING, supplier, updated, withdrawn
 from tests.support.harness import harness
 from tests.support.persistent import hearing
 from tests.support.running import running, until
+from tests.support.stores import fresh_store
 
 
 @pytest.mark.usefixtures("clean")
@@ -45,17 +50,44 @@ async def test_case_12_every_message_three_times_at_once(*, broker, tmp_path, op
         hearing(broker.url("integrator"), "probe") as heard,
     ):
         await thrice(url, [command(key, counter) for key, counter in sent.items()])
+        assert await settled(service, operator, sent) == NOTHING
 
         async def told_all() -> set[str]:
             return {event.id for event in heard if event.type == probe.Added.type()}
 
-        await until(told_all, lambda ids: len(ids) == count, patience=90)
+        await until(told_all, lambda ids: len(ids) == count)
         told_events = {event.id: event for event in heard if event.type == probe.Added.type()}
         events_again = [Outgoing("", "probe.from.probe", e.to_json(), e.id) for e in told_events.values()]
         await thrice(url, events_again)
         account = await settled(service, operator, sent)
     told("12", messages=2 * count, each=3, **account.as_dict())
     assert account == NOTHING
+
+
+async def test_case_12_a_message_that_another_process_finishes_between_two_looks_of_this_one(store_url):
+    """It was not in the inbox when this one looked, and is no longer in the document when this one loads it."""
+    collections = [*OWN_COLLECTIONS, *(r.collection for r in REPOSITORIES)]
+    async with fresh_store(store_url, collections) as store:
+        owed: list[Pending] = []
+        first, second = Executor(store, "probe", owed.extend), Executor(store, "probe")
+        await first.execute(Add(counter="c"), probe.add, id="0", source=PAGE)
+        waits, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def slow_add(command: Add, work: Work) -> Any:
+            waits.set()
+            await goes_on.wait()
+            return await probe.add(command, work)
+
+        slow = asyncio.create_task(second.execute(Add(counter="c"), slow_add, id="1", source=PAGE))
+        await waits.wait()
+        reply = await first.execute(Add(counter="c"), probe.add, id="1", source=PAGE)
+        trims = [Trim(p.id, {"outbox": [e["id"] for e in p.outbox], "applied": p.applied}) for p in owed]
+        await store.trim(COUNTERS.collection, trims)  # as its relay does
+        goes_on.set()
+        assert await slow == reply
+        document = await store.get(COUNTERS.collection, "c")
+        assert document is not None
+        assert document["total"] == 2
 
 
 async def thrice(url: str, messages: list[Outgoing]) -> None:
