@@ -25,7 +25,7 @@ from shared.messaging.cancelling import is_cancelled
 from shared.messaging.dispatch import Dispatch, Route, Unknown, Unreadable
 from shared.messaging.executor import Executor, Handler
 from shared.messaging.failing import Delivery, Failing, Failure
-from shared.messaging.giving_way import give_way
+from shared.messaging.giving_way import pause_of
 from shared.messaging.publisher import Outgoing, Publisher, Unconfirmed, Unroutable
 from shared.messaging.replying import Replies
 from shared.messaging.topology import Topology
@@ -82,7 +82,6 @@ class Consumer:
             self._metrics.consumed(queue, "unknown", "foreign")
             await _settle(raw.ack())
             return
-        await give_way(raw)
         delivery = Delivery.of(raw, queue, self._trusted)
         try:
             outcome = await self._hold(delivery)
@@ -172,6 +171,7 @@ class Consumer:
                     inbox_id=f"{delivery.queue}:{envelope.id}",
                     sender=delivery.sender,
                     remember_refusal=bool(delivery.reply_to),
+                    pause=0.0 if look else pause_of(delivery.headers),
                 )
             except Unavailable as error:
                 if isinstance(error, Backlog) and look >= BACKLOG_LOOKS:

@@ -69,15 +69,20 @@ class Executor:
         inbox_id: str = "",
         sender: str = "",
         remember_refusal: bool = True,
+        pause: float = 0.0,
     ) -> Outcome:
         """Validate, then handle once. A refusal becomes the reply; faults of store or handler are raised.
 
         What the store can never keep (a number beyond 64 bits) makes a message Invalid: trying again would not help.
         `inbox_id` names the message among all that the service handles (queue and message id). A refusal that is told
         to somebody is remembered as the reply to this id; one that becomes a dead letter is not: it can be replayed.
+        `pause`: seconds from now before it begins; others of the same key stay behind it.
         """
+        begin = asyncio.get_running_loop().time() + pause
         # Held before anything is awaited: messages come here in their order, and must not overtake one another.
         async with self._keys.hold(order_key(envelope, model)):
+            if pause:
+                await asyncio.sleep(begin - asyncio.get_running_loop().time())
             data = await self.erased.without(envelope, model)
             if data is None:
                 return Outcome(Reply.refused(BeforeErasure().problem()), skipped=True)

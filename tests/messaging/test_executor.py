@@ -21,8 +21,8 @@ async def begin(command: Add, work: Work) -> Total:
     return Total(total=command.amount)
 
 
-def message(id: str = "m1", amount: int = 2) -> Envelope:
-    return Envelope(id=id, source="/test", type=Add.type(), data={"counter": "a", "amount": amount})
+def message(id: str = "m1", amount: int = 2, counter: str = "a") -> Envelope:
+    return Envelope(id=id, source="/test", type=Add.type(), data={"counter": counter, "amount": amount})
 
 
 @pytest.fixture
@@ -91,3 +91,18 @@ async def test_messages_of_one_key_do_not_overtake_one_another_whatever_the_stor
 
     await asyncio.gather(*(executor.run(message(f"m{n}", amount=n), Add, note) for n in range(20)))
     assert order == list(range(20))
+
+
+async def test_one_that_gives_way_keeps_its_place_among_those_of_its_key(store):
+    executor = Executor(store, "probe")
+    order: list[str] = []
+
+    async def note(command: Add, _: Work) -> None:
+        order.append(f"{command.counter}{command.amount}")
+
+    await asyncio.gather(
+        executor.run(message("m1", counter="a", amount=1), Add, note, pause=0.2),
+        executor.run(message("m2", counter="a", amount=2), Add, note),
+        executor.run(message("m3", counter="b", amount=1), Add, note),
+    )
+    assert order == ["b1", "a1", "a2"]
