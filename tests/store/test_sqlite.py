@@ -11,7 +11,7 @@ import pytest
 
 from shared.store.errors import BadValue, Duplicate, Unavailable
 from shared.store.port import Between, Collection, Has, In, Index
-from shared.store.sqlite import SqliteStore, worker
+from shared.store.sqlite import SqliteStore, shredding, worker
 from tests.store.data import THINGS, ids, thing
 from tests.support.stores import fresh_store
 
@@ -209,3 +209,20 @@ async def test_a_closed_store_is_unavailable_and_can_be_opened_again(sqlite: Sql
         await sqlite.get(THINGS, "a")
     await sqlite.open([THINGS])
     assert await sqlite.get(THINGS, "a") == thing("a")
+
+
+async def test_shredding_again_and_again_while_a_backup_reads_does_not_make_the_log_longer(
+    sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shredding, "CHECKPOINTS", 2)
+    await sqlite.insert_many(THINGS, [thing(f"{n}") for n in range(2000)])
+    log = sqlite.path.with_name(f"{sqlite.path.name}-wal")
+    lengths = []
+    async with sqlite.snapshot():
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="cannot be emptied"):
+                await sqlite.shred()
+            lengths.append(log.stat().st_size)
+    assert lengths[0] == lengths[1] == lengths[2]
+    await sqlite.shred()
+    assert log.stat().st_size == 0
