@@ -1,18 +1,21 @@
 """What waits on the broker and mentions a person: dead letters, unrouted events, retry tiers. For operators.
 
-The queues that services work on are left to them: they skip what is about an erased person. The log of all events
-cannot forget before its days are over; what is replayed from it is skipped too.
+The queues that services work on are left to them: they skip what is about an erased person. So is, in retry tiers and
+among unrouted events, what only mentions the address in a text: others need it, and it is masked when it is handled.
+The log of all events cannot forget before its days are over; what is replayed from it is skipped too.
 """
 
 import json
 from collections.abc import Callable
 
 from aio_pika.exceptions import ChannelNotFoundEntity
+from pydantic import ValidationError
 
+from shared.contracts.base import Envelope
 from shared.messaging.deadletters import DeadLetter, DeadLetters
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import Topology
-from shared.persons.mentions import Literal
+from shared.persons.mentions import Literal, tells_of
 
 
 def mentions(literal: Literal) -> Callable[[DeadLetter], bool]:
@@ -28,8 +31,21 @@ def within(literal: Literal, body: bytes) -> bool:
         return literal.within(body.decode("utf-8", "replace"))
 
 
+def is_about(literal: Literal, body: bytes) -> bool:
+    """Whether a message's bytes are about the person, or nobody can tell. An erasure that waits to be tried again is
+    not: it is the one that is still needed.
+    """
+    try:
+        envelope = Envelope.model_validate_json(body)
+    except ValidationError:
+        return within(literal, body)
+    return ".erase-person." not in envelope.type and tells_of(literal, envelope.type, envelope.data)
+
+
 async def take_out(publisher: Publisher, service: str, literal: Literal, why: str) -> dict[str, int]:
-    """Drop what mentions the address; queue -> how many messages, where there were any. Each dead letter is audited."""
+    """Drop dead letters that mention the address, and what else is about the person; queue -> how many messages, where
+    there were any. Each dead letter is audited.
+    """
     dropped = await DeadLetters(publisher, service).drop(mentions(literal), why)
     found = {f"{service}.dead": len(dropped)}
     for queue in Topology(service).queues():
@@ -50,8 +66,7 @@ async def _drop(publisher: Publisher, name: str, literal: Literal) -> int:
             message = await queue.get(fail=False)
             if message is None:
                 break
-            # An erasure that waits to be tried again is the one that is still needed.
-            if within(literal, message.body) and b".erase-person." not in message.body:
+            if is_about(literal, message.body):
                 await message.ack()
                 dropped += 1
     finally:

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from shared.contracts.base import MESSAGES, Event
 from shared.contracts.person import Erasure, ErasureResult
 from shared.contracts.types import normal_email
 from shared.persons.erased import FRESH_SECONDS, PERSONS, ErasedPerson
 from shared.persons.held import Held, Person, Persons
-from shared.persons.mentions import Literal, declared
+from shared.persons.mentions import Literal, tells_of
 from shared.store.port import PENDING, PENDING_LISTS, Collection, Document, Trim
 from shared.store.work import Work, remember, write_beside
 
@@ -133,17 +132,12 @@ async def _unload(collection: Collection, document: Document, literal: Literal, 
     beside, applied = document.get("beside", []), document.get("applied", [])
     await write_beside(work.store, beside)
     await remember(work.store, applied)
-    about = [e["id"] for e in document.get("outbox", []) if _is_about(e, literal)]
+    # An event that is about the person nobody is to get any more.
+    about = [e["id"] for e in document.get("outbox", []) if tells_of(literal, e["type"], e["data"])]
     pull = {"outbox": about, "beside": [e["id"] for e in beside], "applied": [e["id"] for e in applied]}
     await work.store.trim(collection, [Trim(document["_id"], {name: ids for name, ids in pull.items() if ids})])
     found.owed += sum(literal.within(e) for e in document.get("outbox", []) if e["id"] not in about)
     found.masked[collection.name] += bool(about or beside or applied)
-
-
-def _is_about(envelope: Document, literal: Literal) -> bool:
-    """Whether an event that is owed is about the person: then nobody is to get it any more."""
-    model = MESSAGES.get(envelope["type"])
-    return model is not None and issubclass(model, Event) and literal.within(list(declared(model, envelope["data"])))
 
 
 async def _erase(held: Held, document: Document, person: Person, work: Work, found: Found) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import idna
 from pydantic import BaseModel
 
+from shared.contracts.base import MESSAGES
 from shared.contracts.person import ERASED_ADDRESS
 from shared.contracts.types import Personal, normal_email
 
@@ -76,6 +77,12 @@ class Literal:
     def masked(self, value: Any) -> Any:
         """The same data with ERASED_ADDRESS in its place."""
         return replaced(value, lambda text: self._pattern.sub(ERASED_ADDRESS, text) if "@" in text else text)
+
+
+def tells_of(literal: Literal, type: str, data: Any) -> bool:
+    """Whether a message of this CloudEvents type is about the person: the address stands where its contract has one."""
+    model = MESSAGES.get(type)
+    return model is not None and literal.within(list(declared(model, data)))
 
 
 def replaced(value: Any, change: Any) -> Any:

@@ -1,17 +1,18 @@
 """What waits on the broker and mentions a person is taken out; all else stays in its place."""
 
+import json
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from shared.contracts.base import Envelope
-from shared.contracts.events import SignUp
+from shared.contracts.base import Envelope, Message
+from shared.contracts.events import AnnounceEvent, ErasePerson, SignUp
 from shared.contracts.examples import example
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.topology import Topology
-from shared.persons.broker import take_out
+from shared.persons.broker import is_about, take_out
 from shared.persons.mentions import Literal
 
 ASTA = "asta@forening.example"
@@ -73,3 +74,23 @@ async def test_a_service_that_never_ran_has_nothing(operator: Publisher):
 async def test_bytes_that_are_no_json_are_searched_as_text(operator: Publisher):
     await operator.publish(Outgoing("", "events.dead", b"\xff{" + ASTA.encode(), "m1"))
     assert await take_out(operator, "events", Literal(ASTA), "erasure 1") == {"events.dead": 1}
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "about"),
+    [
+        (SignUp, {"email": ASTA.upper()}, True),
+        (SignUp, {"email": "bo@forening.example", "name": ASTA}, False),
+        (AnnounceEvent, {"description": f"Ask {ASTA}"}, False),
+        (ErasePerson, {"email": ASTA}, False),
+    ],
+)
+def test_what_only_mentions_the_person_is_somebody_elses(model: type[Message], fields: dict[str, str], about: bool):
+    data = example(model).model_dump(mode="json") | fields
+    envelope = Envelope(id="m1", source="/integrator", type=model.type(), data=data)
+    assert is_about(Literal(ASTA), envelope.to_json()) is about
+
+
+def test_what_nobody_can_read_is_about_the_person_if_it_mentions_him():
+    assert is_about(Literal(ASTA), json.dumps({"to": ASTA}).encode())
+    assert not is_about(Literal(ASTA), b"\xff{")
