@@ -25,6 +25,9 @@ log = structlog.get_logger()
 BATCH = 200
 """Documents relayed together: their events are published side by side, their lists emptied in one write."""
 
+EVENTS = 1000
+"""After so many events a batch takes no further document: the broker's word for all of them must come in time."""
+
 SWEEP = 1000
 """Documents of a collection that one sweep brings back; while there are more, the next follows and goes on behind them,
 so that what cannot be sent hides nothing.
@@ -94,7 +97,7 @@ class Relay:
 
         One batch, since under load there is always more: the sweep must have its turn.
         """
-        batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        batch = self._next_batch()
         self._metrics.outbox_waiting.set(len(self._waiting))
         if await self._relay(batch):
             self._failures = 0
@@ -103,6 +106,14 @@ class Relay:
         self._failures += 1
         await asyncio.sleep(PAUSES[min(self._failures, len(PAUSES)) - 1])
         return False
+
+    def _next_batch(self) -> list[Pending]:
+        batch: list[Pending] = []
+        events = 0
+        while self._waiting and len(batch) < BATCH and events < EVENTS:
+            batch.append(self._waiting.popleft())
+            events += len(batch[-1].outbox)
+        return batch
 
     async def _relay(self, batch: Sequence[Pending]) -> bool:
         """Publish a batch and empty what was taken; whether store and broker are well."""

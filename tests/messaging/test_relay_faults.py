@@ -1,6 +1,6 @@
 """What the relay cannot send must not keep what it can."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,9 +9,11 @@ import aio_pika
 
 from shared.contracts.base import Envelope
 from shared.messaging import relay
+from shared.messaging.publisher import Outgoing, Publisher
+from shared.observability.metrics import Metrics
 from shared.store.connect import connect
 from shared.store.port import PENDING, Store
-from shared.store.work import OWN_COLLECTIONS
+from shared.store.work import OWN_COLLECTIONS, Pending
 from tests.messaging.probe import COUNTERS, SEEN, Add, Added
 from tests.support.running import until
 
@@ -93,3 +95,29 @@ async def test_a_queue_that_is_full_keeps_no_event_from_other_queues(service, cl
         return [d async for d in service.store.everything(COUNTERS.collection) if PENDING in d]
 
     await until(owed, lambda documents: not documents)
+
+
+class Noting(Publisher):
+    """Notes how many events are sent side by side; each is taken."""
+
+    def __init__(self) -> None:
+        super().__init__("amqp://nowhere.example/", "noting")
+        self.together: list[int] = []
+
+    async def publish_many(self, messages: Sequence[Outgoing]) -> list[BaseException | None]:
+        self.together.append(len(messages))
+        return [None] * len(messages)
+
+
+async def test_documents_that_owe_much_are_not_all_sent_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(relay, "EVENTS", 50)
+    noting = Noting()
+    async with before(tmp_path) as store:
+        relaying = relay.Relay(store, noting, "probe", [COUNTERS.collection], Metrics("probe"))
+        for n in range(10):
+            outbox = [event(f"{n}-{m}") for m in range(20)]
+            await left(store, f"{n}", outbox=outbox)
+            relaying.offer([Pending(COUNTERS.name, f"{n}", outbox)])
+        await relaying.flush(20.0)
+        assert not [d["_id"] async for d in store.everything(COUNTERS.collection) if PENDING in d]
+    assert noting.together == [60, 60, 60, 20]
