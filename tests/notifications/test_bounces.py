@@ -137,3 +137,13 @@ def test_a_report_that_is_cut_off_harms_nobody(cut: int):
     key = b"only-for-tests"
     to = return_address("1a2b3c4d-5e6f-5a7b-8c9d-0e1f2a3b4c07", "rummelig.example", key)
     read_report(report(to, "5.1.1")[:cut], key)
+
+
+async def test_a_mail_that_no_parser_stands_keeps_no_others(rig: Rig, maildir: mailbox.Maildir):
+    to = await sent(rig)
+    nested = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(3000))
+    maildir.add(f"Delivered-To: {to}\n{nested}".encode())
+    maildir.add(report(to, "5.1.1"))
+    await read(rig, maildir)
+    assert (await delivery(rig)).bounce == "hard"
+    assert len(maildir) == 0

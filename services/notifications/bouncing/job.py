@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from services.notifications.bouncing.recording import record_bounce
-from services.notifications.bouncing.report import read_report
+from services.notifications.bouncing.report import Report, read_report
 from services.notifications.context import Context
 from services.notifications.settings import Settings
 from shared.messaging.executor import Executor
@@ -39,7 +39,7 @@ async def read_maildir(folder: Path, executor: Executor, key: bytes, told: Told)
         raw = await asyncio.to_thread(_begin_of, file)
         if raw is None:
             continue  # somebody else was faster
-        report = read_report(raw, key)
+        report = _understood(raw, key)
         outcome = await record_bounce(executor, report) if report else "unread"
         if outcome == "early":
             continue
@@ -57,4 +57,12 @@ def _begin_of(file: Path) -> bytes | None:
         with file.open("rb") as opened:
             return opened.read(MOST_BYTES)
     except FileNotFoundError:
+        return None
+
+
+def _understood(raw: bytes, key: bytes) -> Report | None:
+    try:
+        return read_report(raw, key)
+    except Exception as error:  # noqa: BLE001 - strangers write these: one that no parser stands keeps no others waiting
+        log.warning("bounce_unreadable", error=type(error).__name__)
         return None
