@@ -11,7 +11,7 @@ EVERY_SECONDS = 3600.0
 
 
 async def forget_old(store: Store) -> None:
-    """Once an hour, for ever. A TTL index would do it too, but with no promise when (faults 23)."""
+    """Once an hour, for ever. A TTL index would do it too, but with no promise when."""
     while True:
         await forget(store, datetime.now(UTC))
         await asyncio.sleep(EVERY_SECONDS)

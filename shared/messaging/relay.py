@@ -1,7 +1,7 @@
 """The outbox relay: publishes what documents owe, then takes it out of them.
 
 Woken at once by every commit; a sweep at the start and every few seconds finds what a crash, a full memory or an
-absent broker left. Two relays may both publish: the id is the same, so consumers drop the second (DESIGN §5).
+absent broker left. Two relays may both publish: the id is the same, so consumers drop the second (ADR 1).
 """
 
 import asyncio

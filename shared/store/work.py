@@ -1,7 +1,7 @@
 """The unit of work of one message: what its handler loads, decides and saves.
 
 The state, the events not yet sent, the documents beside it and the ids of messages lately applied stand in one
-document and are written by one conditional write (DESIGN §5). What is done after that write can be done again from
+document and are written by one conditional write (ADR 1). What is done after that write can be done again from
 the document alone: by this process, by the next message of the same aggregate, or by the sweep after a crash.
 """
 

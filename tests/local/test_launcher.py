@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OWN_SECONDS = 0.5  # the bound for later starts
+OWN_SECONDS = 0.5  # what later starts may take besides
 BASES = ("/usr/local/bin/python3.13", "/usr/bin/python3.13", "/opt/homebrew/bin/python3.13")
 
 
