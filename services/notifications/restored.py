@@ -5,7 +5,7 @@ back to the backup: those are known as ended again, and the rest goes out as if 
 can tell: what was queued ends as `uncertain`, campaigns in the making are called off.
 """
 
-from collections.abc import Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Literal
 
@@ -33,10 +33,10 @@ SENT_VERSION = 3
 
 async def settle_mails(service: Service, since: datetime, log_url: str | None) -> str:
     """What happens to mails after a restore; see above. Again changes nothing."""
-    told = await _told(log_url, since) if log_url else None
+    told = await _recall_all(service.store, log_url, since) if log_url else None
     if told is None:
         return await hold(service.store, service.executor.clock())
-    return await recall(service.store, told)
+    return f"the log of events told of {told} mails and unsubscriptions since the backup"
 
 
 async def hold(store: Store, now: datetime) -> str:
@@ -46,38 +46,39 @@ async def hold(store: Store, now: datetime) -> str:
     return f"the log of events does not reach back: {held} mails are uncertain, {stopped} campaigns called off"
 
 
-async def recall(store: Store, told: Sequence[Envelope]) -> str:
-    """With the log: what it tells of the time since the backup is so again."""
-    for envelope in told:
-        event = _RECALLED[envelope.type].model_validate(envelope.data)
-        match event:
-            case MailSent():
-                await _ended(store, event, "sent", envelope)
-            case MailFailed():
-                await _ended(store, event, event.outcome, envelope)
-            case SubscriberUnsubscribed():
-                await _left(store, event, envelope.time)
-    return f"the log of events told of {len(told)} mails and unsubscriptions since the backup"
+async def recall(store: Store, envelope: Envelope) -> None:
+    """With the log: what one of its events tells of the time since the backup is so again."""
+    event = _RECALLED[envelope.type].model_validate(envelope.data)
+    match event:
+        case MailSent():
+            await _ended(store, event, "sent", envelope)
+        case MailFailed():
+            await _ended(store, event, event.outcome, envelope)
+        case SubscriberUnsubscribed():
+            await _left(store, event, envelope.time)
 
 
-async def _told(log_url: str, since: datetime) -> list[Envelope] | None:
-    """Our events since then; None where the log begins later."""
+async def _recall_all(store: Store, log_url: str, since: datetime) -> int | None:
+    """One after the other: there may be millions. How many; None, and nothing done, where the log begins later."""
     publisher = Publisher(log_url, "notifications-restored")
-    found: list[Envelope] = []
-    first: datetime | None = None
+    told, reaches_back = 0, False
     try:
-        async for message in read_stream(publisher, EVENTS_LOG):
-            envelope = _envelope(message.body)
-            if envelope is None or message.user_id not in (envelope.source.removeprefix("/"), publisher.user):
-                continue
-            first = first or envelope.time
-            if envelope.time >= since and envelope.type in _RECALLED:
-                found.append(envelope)
+        async with aclosing(read_stream(publisher, EVENTS_LOG)) as log:
+            async for message in log:
+                envelope = _envelope(message.body)
+                if envelope is None or message.user_id not in (envelope.source.removeprefix("/"), publisher.user):
+                    continue
+                if not reaches_back and envelope.time > since:
+                    return None
+                reaches_back = True
+                if envelope.time >= since and envelope.type in _RECALLED:
+                    await recall(store, envelope)
+                    told += 1
     except (AMQPError, OSError, Unconfirmed) as error:
         raise BackupError(f"the log of all events cannot be read: {error}") from error
     finally:
         await publisher.close()
-    return found if first is not None and first <= since else None
+    return told if reaches_back else None
 
 
 async def _ended(store: Store, event: MailSent | MailFailed, state: Ending, envelope: Envelope) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
 
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
@@ -17,7 +17,7 @@ PREFETCH = 500
 
 async def read_stream(
     publisher: Publisher, stream: str, since: datetime | None = None
-) -> AsyncIterator[AbstractIncomingMessage]:
+) -> AsyncGenerator[AbstractIncomingMessage]:
     """All that is in the stream now, `since` as the broker cuts it: with whole chunks, so some may be older.
 
     Its end is known by a mark of our own, which stays in the stream: on a busy system there is never silence. Readers

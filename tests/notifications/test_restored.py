@@ -57,16 +57,10 @@ async def test_the_log_tells_what_was_queued_and_went_out(rig: Rig):
     await rig.harness.feed(registered(), id="cause-1")
     before = await rig.delivery()
     sent = MailSent(mail_id=before.id, kind=before.kind, cause=before.cause)
-    await recall(rig.store, [envelope(sent)])
+    await recall(rig.store, envelope(sent))
     assert await rig.sent() == []
     assert (await rig.delivery()).state == "sent"
     assert told(rig, "mail-sent") == [], "it was told before"
-
-
-async def test_what_the_log_does_not_tell_goes_out(rig: Rig):
-    await rig.harness.feed(registered(), id="cause-1")
-    await recall(rig.store, [])
-    assert len(await rig.sent()) == 1
 
 
 async def test_an_event_told_again_leads_to_no_second_mail(rig: Rig):
@@ -75,7 +69,7 @@ async def test_an_event_told_again_leads_to_no_second_mail(rig: Rig):
     before = await rig.delivery()
     await rig.store.delete(DELIVERIES.collection, {"_id": before.id})
     await rig.store.delete(INBOX, {"_id": "notifications.from.supplier:cause-1"})
-    await recall(rig.store, [envelope(MailSent(mail_id=before.id, kind=before.kind, cause=before.cause))])
+    await recall(rig.store, envelope(MailSent(mail_id=before.id, kind=before.kind, cause=before.cause)))
     await rig.harness.feed(registered(), id="cause-1")
     assert await rig.sent() == []
     after = await rig.delivery()
@@ -85,7 +79,7 @@ async def test_an_event_told_again_leads_to_no_second_mail(rig: Rig):
 async def test_who_left_since_the_backup_stays_away(rig: Rig):
     await rig.subscribed("a@laeser.example", "b@laeser.example")
     gone = rig.context.address_id("a@laeser.example")
-    await recall(rig.store, [envelope(SubscriberUnsubscribed(subscriber_id=gone, topics=("newsletter",), left=()))])
+    await recall(rig.store, envelope(SubscriberUnsubscribed(subscriber_id=gone, topics=("newsletter",), left=())))
     await rig.send_campaign()
     assert [mail.recipient for mail in await rig.sent()] == ["b@laeser.example"]
 
