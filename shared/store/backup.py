@@ -60,7 +60,10 @@ class Manifest:
 
 
 async def save(store: Store, service: str, kept: Sequence[Kept], out: IO[bytes], *, quiet: bool = False) -> Manifest:
-    """Write the backup of an open store. `quiet`: nobody writes to the store, so a server without snapshots will do."""
+    """Write the backup of an open store. `quiet`: nobody writes to the store, so a server without snapshots will do.
+    StoreError where a restore into the store broke off: that would look like a whole backup.
+    """
+    await refuse_unfinished(store)
     begun = datetime.now(UTC)
     formats = {each.collection.name: each.format for each in kept}
     documents: Counter[str] = Counter()

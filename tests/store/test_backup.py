@@ -200,7 +200,8 @@ async def test_a_restore_that_broke_off_is_known_to_services_and_to_the_next_res
         with pytest.raises(KeyboardInterrupt):
             await restore(other, "probe", KEPT, file, breaks)
         assert await other.count(OTHERS, {}) > 0
-        for again in (refuse_unfinished(other), restore(other, "probe", KEPT, file)):
+        backup = save(other, "probe", KEPT, io.BytesIO())
+        for again in (refuse_unfinished(other), restore(other, "probe", KEPT, file), backup):
             with pytest.raises(StoreError, match="not finished"):
                 await again
 
