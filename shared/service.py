@@ -21,7 +21,7 @@ from shared.messaging.deadcount import count_dead_letters
 from shared.messaging.declaring import bind_log, declare, subscribe
 from shared.messaging.executor import Executor, Handler
 from shared.messaging.janitor import forget_old
-from shared.messaging.publisher import FAULTS, Publisher
+from shared.messaging.publisher import Publisher
 from shared.messaging.relay import Relay
 from shared.messaging.replying import Replies
 from shared.messaging.subscription import Subscription
@@ -231,7 +231,7 @@ class Service:
             self._declared.clear()
             try:
                 await bind_log(await self.publisher.connection(), self.topology)
-            except FAULTS as error:
+            except (Exception, asyncio.CancelledError) as error:  # whatever it is: without the log no event is sent
                 if isinstance(error, asyncio.CancelledError) and is_cancelled():
                     raise
                 self.extra_reasons["log"] = f"log of events: {error!s:.200}"
