@@ -7,13 +7,11 @@ from typing import Any, Self
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError, PublishError
+from aio_pika.exceptions import PublishError
 
 from shared.contracts.base import CONTENT_TYPE, Command, Envelope, Reply
 from shared.messaging.cancelling import is_cancelled, is_nameless
-
-LOST = (TimeoutError, AMQPError, OSError, RuntimeError, StopAsyncIteration, asyncio.CancelledError)
-"""What is raised when a connection breaks while somebody waits."""
+from shared.messaging.publisher import FAULTS
 
 REPLY_TO = "amq.rabbitmq.reply-to"
 
@@ -89,7 +87,7 @@ class Client:
                 await exchange.publish(message, routing_key=routing_key, mandatory=True)
                 return await asyncio.shield(future)
         except (Exception, asyncio.CancelledError) as error:
-            if not (isinstance(error, LOST) or is_nameless(error)):
+            if not (isinstance(error, FAULTS) or is_nameless(error)):
                 raise
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise  # it was the caller who cancelled, not the client library that lost its connection
