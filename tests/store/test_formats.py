@@ -154,7 +154,8 @@ async def test_a_migration_beside_writers_loses_none_of_their_writes(store: Stor
         while done < times:
             try:
                 person = await get(store, repository, f"o{n}")
-                await save(store, repository, person.model_copy(update={"visits": person.visits + 1}), f"v{n}-{done}")
+                after = person.model_copy(update={"visits": person.visits + 1})
+                await save(store, repository, after, f"{repository.format}-{n}-{done}")
                 done += 1
             except Newer:
                 return done  # a new process goes on
