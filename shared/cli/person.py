@@ -121,11 +121,12 @@ async def _publisher() -> AsyncIterator[Publisher]:
 
 @asynccontextmanager
 async def _waited(seconds: float) -> AsyncIterator[Publisher]:
-    """The same; a broker that is away is waited for."""
+    """The same; a broker that is away, or not yet able to write the action down, is waited for."""
     until, told = asyncio.get_running_loop().time() + seconds, False
     while True:
         try:
-            async with _publisher():
+            async with _publisher() as publisher:
+                await Audit(publisher).prepare()
                 break
         except CliError as error:
             if "let user" in str(error) or asyncio.get_running_loop().time() >= until:

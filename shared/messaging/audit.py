@@ -59,6 +59,14 @@ class Audit:
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
 
+    async def prepare(self) -> None:
+        """Make the stream where there is none: the broker was started before there was such a stream. AMQPError while
+        the broker, just started, has not found its streams yet.
+        """
+        stream = audit_stream()
+        async with (await self._publisher.connection()).channel() as channel:
+            await channel.declare_queue(stream.name, durable=True, arguments=dict(stream.arguments))
+
     async def intend(self, action: Action) -> Action:
         """Say what is going to be done; returns when the broker has it."""
         said = action.model_copy(update={"why": mask_text(action.why), "outcome": UNKNOWN})
@@ -95,7 +103,6 @@ class Audit:
         line = Outgoing("", stream.name, body, f"{action.id}:{stage}", content_type="application/json")
         try:
             await self._publisher.publish(line)
-        except Unroutable:  # a broker that was started before there was such a stream
-            async with (await self._publisher.connection()).channel() as channel:
-                await channel.declare_queue(stream.name, durable=True, arguments=dict(stream.arguments))
+        except Unroutable:
+            await self.prepare()
             await self._publisher.publish(line)
