@@ -13,6 +13,7 @@ from deploy.local.problem import Problem
 from deploy.local.process import Spec
 
 NODE = "rummelig@localhost"
+DATA = "data"
 PROGRAMS = (
     "/usr/lib/rabbitmq/bin/rabbitmq-server",  # Debian's: the one on the PATH insists on the rabbitmq user
     "rabbitmq-server",
@@ -69,6 +70,7 @@ class Node:
 
     def specs(self, program: Path, probe: str) -> list[Spec]:
         """epmd, which Erlang nodes are found by, and the node. In front, not as a daemon: so they are ended by id."""
+        probe = f"{probe}\nqueues:{self._folder / DATA}"
         environment = self._environment(program)
         epmd = shutil.which("epmd") or str(program.with_name("epmd"))
         return [
@@ -82,7 +84,7 @@ class Node:
             "RABBITMQ_CONFIG_FILE": "rabbitmq.conf",
             "RABBITMQ_ADVANCED_CONFIG_FILE": "advanced.config",
             "RABBITMQ_ENABLED_PLUGINS_FILE": "enabled_plugins",
-            "RABBITMQ_MNESIA_BASE": "data",
+            "RABBITMQ_MNESIA_BASE": DATA,
             "RABBITMQ_LOG_BASE": "log",
             "RABBITMQ_GENERATED_CONFIG_DIR": "generated",
             "RABBITMQ_SCHEMA_DIR": "schema",

@@ -1,7 +1,7 @@
 """Makes a topology true on a broker. What is there already with the same arguments stays as it is."""
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import ChannelNotFoundEntity
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from shared.messaging.topology import Binding, Topology, events_log
 
@@ -50,8 +50,11 @@ async def bind_log(connection: AbstractConnection, topology: Topology) -> None:
     channel = await connection.channel()
     try:
         await channel.declare_queue(events_log().name, passive=True)
-    except ChannelNotFoundEntity:
+    except ChannelNotFoundEntity as missing:
         channel = await connection.channel()
-        await channel.declare_queue(events_log().name, durable=True, arguments=dict(events_log().arguments))
+        try:
+            await channel.declare_queue(events_log().name, durable=True, arguments=dict(events_log().arguments))
+        except ChannelAccessRefused:
+            raise missing from None  # it says more: a log that is there may be "down or inaccessible"
     await bind(channel, topology.log_binding())
     await channel.close()

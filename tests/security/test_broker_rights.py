@@ -12,13 +12,13 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelPreconditionFailed
-from aiormq.exceptions import ChannelAccessRefused
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from deploy.rabbitmq.definitions import definitions, topologies
 from shared.contracts.base import Envelope
-from shared.messaging import failing
+from shared.messaging import declaring, failing
 from shared.messaging.client import Client
-from shared.messaging.topology import AUDIT, EVENTS_LOG, Topology
+from shared.messaging.topology import AUDIT, EVENTS_LOG, Queue, Topology
 from tests.messaging import probe
 from tests.messaging.probe import COUNTERS, SEEN, Add, Added, Secret
 from tests.support.running import running, until
@@ -248,3 +248,9 @@ async def test_a_command_names_who_may_send_it_and_the_operator_may_send_all(bro
             assert refused.problem.status == 403
         async with Client(broker.url("operator"), timeout=15) as client:
             assert (await client.send(Secret())).ok
+
+
+async def test_a_service_whose_log_is_gone_tells_that_and_not_that_it_may_not_make_one(connect, monkeypatch):
+    monkeypatch.setattr(declaring, "events_log", lambda: Queue("no.such.log", {"x-queue-type": "stream"}))
+    with pytest.raises(ChannelNotFoundEntity, match=r"no\.such\.log"):
+        await declaring.bind_log(await connect("supplier"), TOPOLOGIES["supplier"])

@@ -18,14 +18,13 @@ import pytest
 
 from deploy.local.home import Home
 from deploy.local.plan import discover
-from deploy.local.probe import probe
+from deploy.local.probe import SAVED, probe, queues_saved, saved
 from deploy.local.process import wait_until
-from deploy.local.rabbitmq import NODE
+from deploy.local.rabbitmq import DATA, NODE
 from deploy.local.system import System
 from deploy.rabbitmq.definitions import definitions
 from tests.support.containers import IMAGE, no_containers
 
-SAVED = slice(8, 12)
 CONTROL = ("/usr/lib/rabbitmq/bin/rabbitmqctl", "rabbitmqctl")
 """Debian's on the PATH insists on the rabbitmq user."""
 
@@ -72,13 +71,13 @@ class EmbeddedBroker:
         no_mail_sink = {"NOTIFICATIONS_SMTP_URL": "smtp://127.0.0.1:1", "RUMMELIG_AMQP_URL": ""}
         self._system = System(Home(folder), services=[], environment=no_mail_sink)
         self._folder = folder
-        self._names = folder / "rabbitmq" / "data"
+        self._data = folder / "rabbitmq" / DATA
 
     def url(self, user: str) -> str:
         return self._system.amqp_url(user)
 
     def kill(self) -> None:
-        assert wait_until(lambda: all(_saved(path.read_bytes()) for path in self._names.rglob("names.dets")), 10)
+        assert wait_until(lambda: queues_saved(self._data), 10)  # also what a test has just declared
         self._system.hold("rabbitmq")
 
     def start(self) -> None:
@@ -164,16 +163,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:coroutine 'Connection.close' was never awaited:RuntimeWarning")
 
 
-def _saved(names: bytes) -> bool:
-    """Whether RabbitMQ has written down the queues that there are: dets(3) says so at the head of the file.
-
-    It does half a second after the last one was declared; killed before that it forgets them (3.10 and 4.0).
-    """
-    return names[SAVED] == b"\0\0\0\1"
-
-
 def _all_saved(heads: bytes) -> bool:
-    return all(_saved(heads[i : i + SAVED.stop]) for i in range(0, len(heads), SAVED.stop))
+    return all(saved(heads[i : i + SAVED.stop]) for i in range(0, len(heads), SAVED.stop))
 
 
 def _asked(url: str) -> list[str]:
