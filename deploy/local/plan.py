@@ -30,8 +30,6 @@ class Plan:
 
     processes: list[Spec]
     endpoints: dict[str, Any]
-    definitions: Mapping[str, str] | None
-    """Passwords of the broker's users, for the broker's definitions; None where the broker is not ours."""
 
 
 class Planner:
@@ -51,12 +49,15 @@ class Planner:
         self._secrets = home.secrets([*self._users, *lasting_secrets(self._services)])
 
     def plan(self, program: Path | None) -> Plan:
-        """`program`: RabbitMQ's start script; None where the environment gives a broker."""
+        """`program`: RabbitMQ's start script, after `node().write`; None where the environment gives a broker."""
         node = self.node().specs(program, self.amqp_url(OPERATOR)) if program else []
         sink = [] if self._given("NOTIFICATIONS_SMTP_URL") else [self._mail_sink()]
         processes = [*node, *sink, *(self.service(name) for name in self._services)]
-        passwords = {user: self._secrets[user] for user in self._users}
-        return Plan(processes, self.endpoints(), passwords if program else None)
+        return Plan(processes, self.endpoints())
+
+    def passwords(self) -> dict[str, str]:
+        """Of each user of the private broker, for its definitions."""
+        return {user: self._secrets[user] for user in self._users}
 
     def node(self) -> rabbitmq.Node:
         """The private broker."""

@@ -187,10 +187,9 @@ class System:
             old.unlink()
         planner = self._planner(starting=True)
         program = None if planner.given_broker else installed()
-        plan = planner.plan(program)
-        if program and plan.definitions is not None:
-            planner.node().write(program, _definitions(plan.definitions))
-        write_json(self.home.plan, _plan_json(plan))
+        if program:
+            planner.node().write(program, _definitions(planner.passwords()))
+        write_json(self.home.plan, _plan_json(planner.plan(program)))
         self.home.endpoints.unlink(missing_ok=True)
 
     def _end_left_over(self) -> None:
