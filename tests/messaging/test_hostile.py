@@ -12,7 +12,7 @@ from pamqp.header import ContentHeader
 from shared.contracts.base import Envelope
 from shared.messaging.executor import _digest
 from tests.messaging.probe import COUNTERS, Add, Added
-from tests.support.running import until
+from tests.support.running import subscriber_of, until
 
 PROPERTIES: dict[str, dict[str, Any]] = {
     "message id that is no UTF-8": {"message_id": b"\xff\xfe"},
@@ -39,14 +39,14 @@ def publish(url: str, properties: dict[str, Any], body: bytes) -> None:
 @pytest.mark.parametrize("properties", PROPERTIES.values(), ids=PROPERTIES)
 async def test_hostile_properties_leave_the_consumers_in_place(service, broker, client, dead, properties):
     await client.send(Add(counter="a"))
-    consuming = service.subscription._broker.subscribers[0]._queue_obj.channel._channel.channel
+    consuming = subscriber_of(service, "probe.commands")._queue_obj.channel._channel.channel
     for _ in range(3):
         await asyncio.to_thread(publish, broker.url("integrator"), dict(properties), b"{}")
     assert (await client.send(Add(counter="a"))).ok
     found = await until(dead.all, lambda letters: len(letters) >= 3)
     assert {letter.reason for letter in found} == {"unreadable"}
     assert service.reasons() == []
-    assert service.subscription._broker.subscribers[0]._queue_obj.channel._channel.channel is consuming
+    assert subscriber_of(service, "probe.commands")._queue_obj.channel._channel.channel is consuming
 
 
 async def test_the_broker_takes_no_message_that_would_fill_a_services_memory(service, broker, client, dead):

@@ -68,3 +68,9 @@ async def running(
         if ready:
             await until(reasons, lambda found: not found)
         yield service
+
+
+def subscriber_of(service: Service, queue: str) -> Any:
+    """FastStream's one for the queue. By name: it has them in a WeakSet, whose order differs from run to run."""
+    assert service.subscription._broker is not None
+    return next(s for s in service.subscription._broker.subscribers if s.queue.name == queue)  # type: ignore[attr-defined]
