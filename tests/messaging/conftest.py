@@ -9,6 +9,7 @@ from typing import Any
 import aio_pika
 import pytest
 
+from shared.messaging import relay
 from shared.messaging.client import Client
 from shared.messaging.deadletters import DeadLetters
 from shared.messaging.publisher import Publisher
@@ -41,6 +42,12 @@ async def clean(broker: Any) -> None:
 def start(broker: Any, clean: None, tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Service]]:
     """Starts the probe service; the same store again for every start within a test."""
     return partial(running, probe, REPOSITORIES, tmp_path, broker.url("operator"))
+
+
+@pytest.fixture
+def quick_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that wait until a sweep finds something, not for its period."""
+    monkeypatch.setattr(relay, "SWEEP_SECONDS", 0.3)
 
 
 @pytest.fixture

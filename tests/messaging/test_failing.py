@@ -153,6 +153,7 @@ async def test_a_store_that_is_away_burns_no_tries(service, client, monkeypatch,
     await until(reasons, lambda r: not r)
 
 
+@pytest.mark.usefixtures("quick_sweeps")
 async def test_a_write_whose_answer_is_lost_has_one_effect(service, client, monkeypatch):
     insert = service.store.insert
     lost: list[str] = []

@@ -77,7 +77,7 @@ async def test_more_than_a_sweep_of_what_cannot_be_sent_hides_nothing_behind_it(
         await seen(service, "sound")
 
 
-async def test_a_queue_that_is_full_keeps_no_event_from_other_queues(service, client, broker):
+async def test_a_queue_that_is_full_keeps_no_event_from_other_queues(service, client, broker, monkeypatch):
     connection = await aio_pika.connect(broker.url("operator"))
     channel = await connection.channel()
     full: dict[str, Any] = {"x-max-length": 1, "x-overflow": "reject-publish"}
@@ -86,6 +86,7 @@ async def test_a_queue_that_is_full_keeps_no_event_from_other_queues(service, cl
     for n in range(8):
         await client.send(Add(counter=f"n{n}"))
         await seen(service, f"n{n}", patience=3)
+    monkeypatch.setattr(relay, "SWEEP_SECONDS", 0.3)
     await queue.purge()
     await queue.unbind("probe.events", "heard.v1")
     await queue.delete(if_unused=False, if_empty=False)

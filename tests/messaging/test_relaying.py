@@ -123,6 +123,7 @@ async def test_an_event_that_somebody_else_put_into_the_log_is_not_replayed(serv
     assert [e async for e in replay(operator, "probe", since=began)] == []
 
 
+@pytest.mark.usefixtures("quick_sweeps")
 async def test_what_the_broker_did_not_take_is_sent_although_its_document_is_written_all_the_time(
     service, client, broker, monkeypatch
 ):
