@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from deploy.local.home import ROOT
 from deploy.local.plan import discover
-from deploy.local.process import wait_until
+from deploy.local.process import Identity, wait_until
 from shared.contracts.examples import example
 from shared.contracts.supplier import RegisterSupplier
 from tests.support.embedded import on_its_own, program, rummelig
@@ -28,6 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     started = rummelig("up", "--detach", home=path, seconds=100)
     try:
         assert started.returncode == 0, started.stderr
+        assert "ready after" in started.stdout
         yield path
     finally:
         rummelig("down", home=path, seconds=100)
@@ -50,7 +53,7 @@ def status(home: Path) -> dict[str, dict[str, Any]]:
 
 def test_up_returns_when_all_is_ready(home: Path):
     processes = status(home)
-    assert {*SERVICES, "rabbitmq"} <= set(processes)
+    assert set(processes) == {*SERVICES, "rabbitmq", "mail"}
     for each in processes.values():
         assert each.keys() == {"pid", "ready", "reasons"}
         assert each["ready"]
@@ -58,11 +61,19 @@ def test_up_returns_when_all_is_ready(home: Path):
         assert isinstance(each["pid"], int)
 
 
+def test_a_second_up_says_that_it_runs(home: Path):
+    again = rummelig("up", "--detach", home=home)
+    assert again.returncode == 0, again.stderr
+    assert "it runs already" in again.stdout
+
+
 def test_endpoints_json_says_where_things_are_to_its_owner_alone(home: Path):
     file = home / "endpoints.json"
     endpoints = json.loads(file.read_text(encoding="utf-8"))
     assert endpoints.keys() == {"amqp", "http", "store", "mailbox"}
     assert endpoints["amqp"].startswith("amqp://integrator:")
+    port = json.loads((home / "ports.json").read_text())["rabbitmq"]
+    assert endpoints["amqp"].endswith(f"@127.0.0.1:{port}/")
     assert set(endpoints["http"]) == set(endpoints["store"]) == set(SERVICES)
     assert all(url.startswith("http://127.0.0.1:") for url in endpoints["http"].values())
     assert all(url == f"sqlite:///{home / name}.db" for name, url in endpoints["store"].items())
@@ -121,15 +132,37 @@ def welcomed(home: Path) -> int:
     return rummelig("mailbox", home=home).stdout.count(SUPPLIER["email"])
 
 
-def test_data_survive_down_and_up(home: Path, data: Path):
+@contextmanager
+def in_front(home: Path) -> Iterator[None]:
+    """`up` as in a terminal: from the line that it is ready until Ctrl-C."""
+    environment = {**os.environ, **on_its_own(), "RUMMELIG_HOME": str(home)}
+    with subprocess.Popen(program("up"), cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as front:
+        assert front.stdout is not None
+        try:
+            said: list[str] = []
+            while not said or "Ctrl-C" not in said[-1]:
+                said.append(front.stdout.readline())
+                assert said[-1], said
+            yield
+        finally:
+            front.send_signal(signal.SIGINT)
+            rest = front.stdout.read()
+        assert (front.wait(30), rest) == (0, "stopping …\n")
+    assert wait_until(lambda: status(home) == {}, 5)
+
+
+def test_data_survive_down_and_up_in_front(home: Path, data: Path):
     assert wait_until(lambda: welcomed(home) == 2, 30), "both suppliers are welcomed by mail"
     mails = rummelig("mailbox", home=home).stdout
     endpoints = json.loads((home / "endpoints.json").read_text(encoding="utf-8"))
-    assert rummelig("down", home=home, seconds=100).returncode == 0
+    running = [Identity.of(each["pid"]) for each in status(home).values()]
+    down = rummelig("down", home=home, seconds=100)
+    assert (down.returncode, down.stdout) == (0, "stopped\n")
+    assert not any(each.alive() for each in running if each)
     assert status(home) == {}
     assert not (home / "endpoints.json").exists()
-    assert rummelig("up", "--detach", home=home, seconds=100).returncode == 0
-    assert json.loads((home / "endpoints.json").read_text(encoding="utf-8")) == endpoints
-    again = rummelig("send", "supplier", "register-supplier", str(data), home=home)
-    assert json.loads(again.stdout)["problem"]["status"] == 409
-    assert rummelig("mailbox", home=home).stdout == mails
+    with in_front(home):
+        assert json.loads((home / "endpoints.json").read_text(encoding="utf-8")) == endpoints
+        again = rummelig("send", "supplier", "register-supplier", str(data), home=home)
+        assert json.loads(again.stdout)["problem"]["status"] == 409
+        assert rummelig("mailbox", home=home).stdout == mails
