@@ -49,7 +49,8 @@ nothing."""
 
 STORE_WATCH_SECONDS = 2.0
 JOB_PAUSE_SECONDS = 1.0
-LOG_PAUSE_SECONDS = 2.0
+LOG_PAUSES = (0.2, 0.5, 1.0, 2.0)
+"""Seconds between attempts to bind the log: a broker that has just started serves its streams a moment later."""
 LOG_LOOK_SECONDS = 10.0
 """Between looks whether the log is still there: what is sent without it is missing from every replay."""
 
@@ -222,6 +223,7 @@ class Service:
     async def _bind_log(self) -> None:
         """When exchanges were declared, and now and then. Commands are taken without the log; a start's events wait."""
         await self._declared.wait()
+        failures = 0
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOG_LOOK_SECONDS):
@@ -236,8 +238,10 @@ class Service:
                     raise
                 self.extra_reasons["log"] = f"log of events: {error!s:.200}"
                 self._declared.set()
-                await asyncio.sleep(LOG_PAUSE_SECONDS)
+                failures += 1
+                await asyncio.sleep(LOG_PAUSES[min(failures, len(LOG_PAUSES)) - 1])
             else:
+                failures = 0
                 self.extra_reasons.pop("log", None)
                 self._log_bound.set()
 

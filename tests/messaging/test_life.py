@@ -74,7 +74,7 @@ async def test_a_store_that_fails_to_open_in_a_way_of_its_own_is_told_and_tried_
 
 async def test_commands_are_taken_while_there_is_no_log_and_events_wait_for_it(start, client, monkeypatch):
     real = Topology.log_binding
-    monkeypatch.setattr(service_module, "LOG_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(service_module, "LOG_PAUSES", (0.1,))
     monkeypatch.setattr(Topology, "log_binding", lambda _: Binding("not.there", EVENTS_LOG))
     async with start(ready=False) as service:
         await until(reasons(service), lambda found: [r.split(":")[0] for r in found] == ["log of events"])
@@ -86,7 +86,7 @@ async def test_commands_are_taken_while_there_is_no_log_and_events_wait_for_it(s
 
 async def test_a_log_that_is_gone_while_the_service_runs_is_missed(start, monkeypatch):
     real = Topology.log_binding
-    monkeypatch.setattr(service_module, "LOG_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(service_module, "LOG_PAUSES", (0.1,))
     monkeypatch.setattr(service_module, "LOG_LOOK_SECONDS", 0.1)
     async with start() as service:
         monkeypatch.setattr(Topology, "log_binding", lambda _: Binding("not.there", EVENTS_LOG))

@@ -27,7 +27,7 @@ async def test_whatever_a_connection_that_breaks_raises(
 
     settings = ServiceSettings(amqp_url="amqp://nowhere.example/", store_url=f"sqlite:///{tmp_path}/probe.db")
     service = Service("probe", settings, commands={}, consumes={}, publishes=(), repositories=[])
-    monkeypatch.setattr(module, "LOG_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "LOG_PAUSES", (0.0,))
     monkeypatch.setattr(module, "bind_log", bound)
     monkeypatch.setattr(service.publisher, "connection", connection)
     service._declared.set()
