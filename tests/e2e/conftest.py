@@ -1,10 +1,15 @@
-"""One running system for the tests that leave it as they found it: ready, with nothing waiting in it."""
+"""One running system for the tests that leave it as they found it: ready, with nothing waiting in it.
 
+And one on which the demo's story was played.
+"""
+
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from shared.messaging.publisher import Publisher
+from tests.e2e.played import SETTINGS, Played
 from tests.support.embedded import Embedded, embedded
 
 
@@ -32,3 +37,12 @@ async def operator(system: Embedded) -> AsyncIterator[Publisher]:
     publisher = Publisher(system.url("operator"), "test-operator")
     yield publisher
     await publisher.close()
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """A system of its own on which the demo's story was played; `test_story_secrecy`, the last to use it, stops it."""
+    with embedded(tmp_path_factory.mktemp("played"), SETTINGS) as system:
+        found = Played(system)
+        asyncio.run(found.play())
+        yield found

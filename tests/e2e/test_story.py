@@ -4,8 +4,7 @@ that was lost is filled again from the log.
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -13,68 +12,22 @@ import pytest
 
 import services.notifications.messages as notifications
 import services.procurement.messages as procurement
-from deploy.local.demo import addresses_of, staged
-from deploy.local.demo.story import SCENES
 from services.notifications.context import Context
 from services.notifications.links import MailLinks
 from services.notifications.store import REPOSITORIES as NOTIFICATIONS
 from services.procurement.store import REPOSITORIES as PROCUREMENT
-from shared.contracts.base import MESSAGES, Envelope, Reply
+from shared.contracts.base import MESSAGES, Envelope
 from shared.messaging.client import Client
 from shared.messaging.failing import SENDER
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.topology import replay_exchange
 from shared.web.links import Signer
-from tests.support.embedded import Embedded, embedded, topologies
+from tests.e2e.played import Played, Sent
+from tests.support.embedded import topologies
 from tests.support.harness import harness
 from tests.support.running import until
 
 TIMES = 3
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A command as it was sent, and its reply."""
-
-    service: str
-    key: str
-    body: bytes
-    id: str
-    reply: Reply
-
-
-@dataclass
-class Played:
-    """The system after the story, and all that was said in it."""
-
-    system: Embedded
-    commands: list[Sent] = field(default_factory=list)
-    events: list[Envelope] = field(default_factory=list)
-
-    async def play(self) -> None:
-        async with staged(addresses_of(self.system.system)) as stage:
-            send = stage.client.send_body
-
-            async def noted(service: str, key: str, body: bytes, id: str) -> Reply:
-                reply = await send(service, key, body, id)
-                self.commands.append(Sent(service, key, body, id, reply))
-                return reply
-
-            stage.client.send_body = noted  # type: ignore[assignment, method-assign]
-            for scene in SCENES:
-                await scene(stage)
-            assert [check for check in stage.checks if not check.ok] == []
-            await self.system.settled()
-            self.events += {event.id: event for event in stage.events}.values()
-
-
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    """A system of its own on which the demo's story was played."""
-    with embedded(tmp_path_factory.mktemp("played")) as system:
-        found = Played(system)
-        asyncio.run(found.play())
-        yield found
 
 
 def consumers(event: Envelope) -> list[str]:

@@ -337,7 +337,7 @@ async def test_the_rate_is_kept():
         assert len(sink.received) == 13
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, 2, pytest.param(3, marks=pytest.mark.faults)])  # 3: two long outages
 async def test_whatever_the_server_does_nobody_gets_a_campaign_twice(seed: int):
     chance = random.Random(seed)
     async with running_sink() as sink, rig_with(sink) as rig:

@@ -69,7 +69,7 @@ async def filled(store: Store) -> None:
     await store.put(CAMPAIGNS.collection, [Put(campaign.id, CAMPAIGNS.to_fields(campaign, 1))])
 
 
-@pytest.mark.parametrize("mails_before_the_kill", [1, 30, 90])
+@pytest.mark.parametrize("mails_before_the_kill", [pytest.param(1, marks=pytest.mark.faults), 30, 90])
 async def test_a_killed_worker_loses_no_mail_and_doubles_none(sink: Sink, tmp_path: Path, mails_before_the_kill: int):
     sink.seconds = 0.02
     store_url = f"sqlite:///{tmp_path / 'n.db'}"

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import aio_pika
 import httpx
-import pytest
 from aio_pika.abc import AbstractChannel
 
-from deploy.local.demo import addresses_of, cast, play
+from deploy.local.demo import cast
 from shared.contracts.base import Envelope
 from shared.contracts.events import SignupConfirmed
 from shared.contracts.notifications import Subscribe
 from shared.messaging import failing
-from tests.support.embedded import SERVICES, Embedded, embedded
+from tests.e2e.played import Played
+from tests.support.embedded import SERVICES, Embedded
 from tests.support.running import until
 
 CPR = "010180-1234"
@@ -24,11 +24,6 @@ SURFER = "203.0.113.77"
 """The address of a person behind a proxy that is trusted."""
 STRANGER = "Signe Hemmelig"
 FORM = {"email": f"{STRANGER} <signe@hemmelig.example>", "name": f"{STRANGER} {CPR}", "topics": "newsletter"}
-SETTINGS = {
-    **{f"{name.upper()}_LOG_LEVEL": "debug" for name in SERVICES},
-    **{f"{name.upper()}_TRUSTED_PROXIES": "127.0.0.0/8" for name in SERVICES},
-    "NOTIFICATIONS_RETRY_DELAYS": "0.05,0.1",
-}
 
 
 async def go_wrong(system: Embedded) -> None:
@@ -137,20 +132,18 @@ def command_lines() -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.timeout(180)
-async def test_logs_metrics_and_processes_of_a_whole_demo_name_nobody_and_no_secret(tmp_path: Path):
-    with embedded(tmp_path, SETTINGS) as system:
-        result = await play(addresses_of(system.system), quiet=True)
-        assert result["ok"], [check for check in result["checks"] if not check["ok"]]
-        await go_wrong(system)
+async def test_logs_metrics_and_processes_of_a_whole_demo_name_nobody_and_no_secret(played: Played):
+    system = played.system
+    await go_wrong(system)
 
-        async def laid_aside() -> int:
-            return await dead_letters(system)
+    async def laid_aside() -> int:
+        return await dead_letters(system)
 
-        await until(laid_aside, lambda count: count >= 7)
-        forbidden = await personal(system) | await asyncio.to_thread(secrets, system)
-        shown = await metrics(system)
-        processes = command_lines()
+    await until(laid_aside, lambda count: count >= 7)
+    forbidden = await personal(system) | await asyncio.to_thread(secrets, system)
+    shown = await metrics(system)
+    processes = command_lines()
+    await asyncio.to_thread(system.system.stop)  # what is said at the end counts too
     logs = {
         path.name: path.read_text(encoding="utf-8", errors="replace") for path in system.system.home.logs.glob("*.log")
     }
