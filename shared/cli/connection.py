@@ -11,6 +11,7 @@ from aio_pika.exceptions import AMQPConnectionError, AMQPError, ProbableAuthenti
 from yarl import URL
 
 from shared.cli.problem import CliError
+from shared.messaging.publisher import Publisher
 from shared.settings import SettingError, check_tls, from_file
 
 VARIABLE = "RUMMELIG_AMQP_URL"
@@ -67,3 +68,16 @@ async def connected(url: URL) -> AsyncIterator[AbstractConnection]:
         connection = await aio_pika.connect(url, timeout=CONNECT_SECONDS, heartbeat=10)
     async with connection:
         yield connection
+
+
+@asynccontextmanager
+async def publishing(name: str) -> AsyncIterator[Publisher]:
+    """A publisher that is connected under this name, closed at the end. CliError where no broker is to be had."""
+    url = amqp_url()
+    publisher = Publisher(str(url), name)
+    with clear_errors(url):
+        try:
+            await publisher.connection()
+            yield publisher
+        finally:
+            await publisher.close()

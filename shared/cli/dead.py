@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from shared.cli import deadtext
+from shared.cli.connection import publishing
 from shared.cli.editing import edit
 from shared.cli.plain import plain
 from shared.cli.problem import CliError
@@ -20,7 +21,7 @@ from shared.contracts.problems import Refused
 from shared.messaging.audit import Action, Audit
 from shared.messaging.deadletters import Busy, DeadLetter, DeadLetters
 from shared.messaging.mending import check_mended
-from shared.messaging.publisher import Publisher, Unconfirmed
+from shared.messaging.publisher import Unconfirmed
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -140,7 +141,7 @@ async def _drop(arguments: Namespace) -> int:
 
 async def _audit(arguments: Namespace) -> int:
     shown: Callable[[Action], str] = Action.model_dump_json if arguments.json else deadtext.action_line
-    async with _publisher() as publisher:
+    async with publishing("rummelig-dead") as publisher:
         async for action in Audit(publisher).actions(arguments.since):
             if getattr(arguments, "service", None) in (None, action.service):
                 print(shown(action))
@@ -151,23 +152,9 @@ ACTIONS = {"list": _list, "show": _show, "edit": _edit, "replay": _replay, "drop
 
 
 @asynccontextmanager
-async def _publisher() -> AsyncIterator[Publisher]:
-    from shared.cli.connection import amqp_url, clear_errors
-
-    url = amqp_url()
-    publisher = Publisher(str(url), "rummelig-dead")
-    with clear_errors(url):
-        try:
-            await publisher.connection()
-            yield publisher
-        finally:
-            await publisher.close()
-
-
-@asynccontextmanager
 async def _opened(arguments: Namespace) -> AsyncIterator[list[DeadLetters]]:
     services = [arguments.service] if arguments.service else list(messages())
-    async with _publisher() as publisher:
+    async with publishing("rummelig-dead") as publisher:
         yield [DeadLetters(publisher, service) for service in services]
 
 

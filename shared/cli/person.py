@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from shared.cli.connection import amqp_url, publishing
 from shared.cli.plain import plain
 from shared.cli.problem import CliError
 from shared.contracts.types import Email
@@ -57,7 +58,7 @@ def run(arguments: Namespace) -> int:
 async def _export(arguments: Namespace, email: str) -> int:
     answers = await _ask(EXPORT, email, str(uuid.uuid4()), arguments)
     literal = Literal(email)
-    async with _publisher() as publisher:
+    async with publishing("rummelig-person") as publisher:
         letters = [
             {"service": letter.service, "reason": letter.reason, "message": letter.text()}
             for service in services()
@@ -95,8 +96,6 @@ ACTIONS = {"export": _export, "erase": _erase}
 
 
 async def _ask(command: str, email: str, correlation: str, arguments: Namespace) -> list[Answer]:
-    from shared.cli.connection import amqp_url
-
     answers, line = [], LINES[arguments.action]
     async for answer in ask(str(amqp_url()), command, email, correlation, arguments.patience):
         answers.append(answer)
@@ -106,26 +105,12 @@ async def _ask(command: str, email: str, correlation: str, arguments: Namespace)
 
 
 @asynccontextmanager
-async def _publisher() -> AsyncIterator[Publisher]:
-    from shared.cli.connection import amqp_url, clear_errors
-
-    url = amqp_url()
-    publisher = Publisher(str(url), "rummelig-person")
-    with clear_errors(url):
-        try:
-            await publisher.connection()
-            yield publisher
-        finally:
-            await publisher.close()
-
-
-@asynccontextmanager
 async def _waited(seconds: float) -> AsyncIterator[Publisher]:
-    """The same; a broker that is away, or not yet able to write the action down, is waited for."""
+    """A publisher; a broker that is away, or not yet able to write the action down, is waited for."""
     until, told = asyncio.get_running_loop().time() + seconds, False
     while True:
         try:
-            async with _publisher() as publisher:
+            async with publishing("rummelig-person") as publisher:
                 await Audit(publisher).prepare()
                 break
         except CliError as error:
@@ -135,7 +120,7 @@ async def _waited(seconds: float) -> AsyncIterator[Publisher]:
                 print(f"waiting: {error}", file=sys.stderr)
             told = True
             await asyncio.sleep(1)
-    async with _publisher() as publisher:
+    async with publishing("rummelig-person") as publisher:
         yield publisher
 
 
