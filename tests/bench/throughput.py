@@ -12,7 +12,6 @@ import json
 import os
 import tempfile
 import time
-from datetime import datetime
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -24,31 +23,19 @@ from deploy.local.home import Home
 from deploy.local.system import System
 from services.notifications.domain import Subscriber
 from services.notifications.store import REPOSITORIES, SUBSCRIBERS
-from shared.contracts.events import AnnounceEvent, Place, SignUp
+from shared.contracts.events import SignUp
 from shared.contracts.notifications import SendCampaign
 from shared.messaging.client import Client
 from shared.store.connect import connect
 from shared.store.port import Put
 from shared.store.work import INBOX
+from tests.support.announcing import announced
 from tests.support.embedded import Embedded, on_its_own
 from tests.support.running import until
 
 AT_ONCE = 100
+ROOM = 100_000  # for everybody
 PATIENCE = 600.0
-
-
-async def announced(client: Client, number: int) -> str:
-    """The id of a network event with room for everybody."""
-    command = AnnounceEvent(
-        title=f"Måling {number}",
-        starts_at=datetime.fromisoformat("2031-03-04T14:00:00"),
-        ends_at=datetime.fromisoformat("2031-03-04T17:00:00"),
-        place=Place(name="Kulturhuset", address="Hasselvej 15, 8620 Kjellerup"),
-        capacity_on_site=100_000,
-    )
-    reply = await client.send(command)
-    assert reply.result, reply
-    return str(reply.result["event_id"])
 
 
 async def sign_ups(client: Client, events: list[str], count: int) -> float:
@@ -125,7 +112,7 @@ async def measured(folder: Path, commands: int, letters: int) -> dict[str, Any]:
     with system.system:
         await system.ready(120)
         async with Client(system.url("integrator"), timeout=120) as client:
-            events = [await announced(client, number) for number in range(11)]
+            events = [await announced(client, f"Måling {number}", ROOM) for number in range(11)]
             figures: dict[str, Any] = {
                 "cores": os.cpu_count(),
                 "load": round(os.getloadavg()[0], 1),

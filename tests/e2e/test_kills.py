@@ -1,9 +1,7 @@
 """kill -9 in the middle of 200 sign-ups at once: nothing lost, nothing twice."""
 
 import asyncio
-import uuid
 from collections import Counter
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -11,7 +9,8 @@ import pytest
 
 from deploy.local.demo.mails import Mail
 from shared.contracts.base import Envelope, Reply
-from shared.contracts.events import AnnounceEvent, Place, SignUp
+from shared.contracts.events import SignUp
+from tests.support.announcing import announced
 from tests.support.embedded import Embedded
 from tests.support.persistent import Persistent, hearing
 from tests.support.running import until
@@ -27,22 +26,6 @@ KILLS = [
     pytest.param({40: "notifications", 80: "events", 120: "rabbitmq", 160: "events"}, id="one after another"),
 ]
 """After so many replies, which process."""
-
-
-async def announced(client: Persistent) -> str:
-    """A new event, full after 120."""
-    reply = await client.send(
-        AnnounceEvent(
-            title="Netværksmøde",
-            starts_at=datetime.fromisoformat("2031-02-04T14:00:00"),
-            ends_at=datetime.fromisoformat("2031-02-04T17:00:00"),
-            place=Place(name="Kulturhuset", address="Hasselvej 15, 8620 Kjellerup"),
-            capacity_on_site=SEATS,
-        ),
-        id=str(uuid.uuid4()),
-    )
-    assert reply.result, reply
-    return str(reply.result["event_id"])
 
 
 def wish(event_id: str, number: int) -> SignUp:
@@ -71,7 +54,7 @@ async def mails_of(system: Embedded, event_id: str) -> list[Mail]:
 @pytest.mark.parametrize("at", KILLS)
 async def test_every_sign_up_has_one_effect(system: Embedded, at: dict[int, str]):
     async with Persistent(system.url("integrator")) as client, hearing(system.url("integrator"), "events") as events:
-        event_id = await announced(client)
+        event_id = await announced(client, "Netværksmøde", SEATS)
         kills = asyncio.create_task(killing(system, client, at))
         wishes = {f"{event_id}-{n}": wish(event_id, n) for n in range(PEOPLE)}
         replies = dict(

@@ -3,7 +3,6 @@
 import asyncio
 import time
 import uuid
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -11,8 +10,9 @@ import httpx
 import pytest
 
 from deploy.local.demo.mails import Mail
-from shared.contracts.events import AnnounceEvent, Place, SignUp
+from shared.contracts.events import SignUp
 from shared.messaging.client import Client
+from tests.support.announcing import announced
 from tests.support.broker import control
 from tests.support.embedded import Embedded
 from tests.support.running import until
@@ -27,23 +27,13 @@ async def readiness(system: Embedded) -> dict[str, dict[str, Any]]:
         return {name: (await http.get(f"{url}/readyz")).json() for name, url in system.http.items()}
 
 
-async def announced(system: Embedded) -> str:
+async def meeting(system: Embedded) -> str:
     async with Client(system.url("integrator")) as client:
-        reply = await client.send(
-            AnnounceEvent(
-                title="Møde uden mægler",
-                starts_at=datetime.fromisoformat("2031-03-04T14:00:00"),
-                ends_at=datetime.fromisoformat("2031-03-04T17:00:00"),
-                place=Place(name="Kulturhuset", address="Hasselvej 15, 8620 Kjellerup"),
-                capacity_on_site=2,
-            )
-        )
-    assert reply.result, reply
-    return str(reply.result["event_id"])
+        return await announced(client, "Møde uden mægler", seats=2)
 
 
 async def test_without_a_broker_pages_go_on_and_tell_others_later(system: Embedded):
-    event_id = await announced(system)
+    event_id = await meeting(system)
     http = dict(system.http)
     address = f"{uuid.uuid4().hex[:8]}@uden-maegler.example"
     async with system.without("rabbitmq"):
@@ -65,7 +55,7 @@ async def test_without_a_broker_pages_go_on_and_tell_others_later(system: Embedd
 
 
 async def test_consumers_are_back_within_seconds_after_the_broker(system: Embedded):
-    event_id = await announced(system)
+    event_id = await meeting(system)
     await asyncio.to_thread(system.system.hold, "rabbitmq")
     system.system.release("rabbitmq")
 
@@ -83,7 +73,7 @@ async def test_consumers_are_back_within_seconds_after_the_broker(system: Embedd
 
 @pytest.mark.faults
 async def test_case_19_people_sign_up_on_a_page_under_a_disk_alarm_of_the_broker(system: Embedded):
-    event_id = await announced(system)
+    event_id = await meeting(system)
     people = [f"person{n}-{uuid.uuid4().hex[:8]}@fuld-disk.example" for n in range(2)]
     home = system.system.home
     await asyncio.to_thread(control, home, "set_disk_free_limit", "1000000000000000")

@@ -5,7 +5,7 @@ import itertools
 import json
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from stdnum.dk import cvr
 
 from shared.contracts.base import Envelope
-from shared.contracts.events import AnnounceEvent, ErasePerson, ExportPerson, Place, SignUp
+from shared.contracts.events import ErasePerson, ExportPerson, SignUp
 from shared.contracts.examples import example
 from shared.contracts.notifications import Subscribe
 from shared.contracts.supplier import RegisterSupplier
@@ -23,6 +23,7 @@ from shared.messaging.deadletters import DeadLetters
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.messaging.streams import read_stream
 from shared.messaging.topology import EVENTS_LOG
+from tests.support.announcing import announced
 from tests.support.embedded import SERVICES, Embedded, topologies
 from tests.support.running import until
 
@@ -40,19 +41,9 @@ class Person:
 
     async def appears(self) -> None:
         """Signs up (another one waits), subscribes, is a supplier's contact, stands in a text and in a dead letter."""
-        starts = datetime.fromisoformat("2031-03-04T14:00:00")
         async with Client(self.system.url("integrator")) as client:
-            announced = await client.send(
-                AnnounceEvent(
-                    title="Møde",
-                    starts_at=starts,
-                    ends_at=starts + timedelta(hours=3),
-                    place=Place(name="Kulturhuset", address="Hasselvej 15, 8620 Kjellerup"),
-                    capacity_on_site=1,
-                    description=f"Spørg {self.email.upper()}",
-                )
-            )
-            self.event_id = (announced.result or {})["event_id"]
+            text = f"Spørg {self.email.upper()}"
+            self.event_id = await announced(client, "Møde", seats=1, description=text)
             self.signup_id = ((await client.send(self.sign_up())).result or {})["signup_id"]
             await client.send(self.sign_up().model_copy(update={"name": "Bo", "email": f"bo-{self.email}"}))
             await client.send(Subscribe(email=self.email, topics=("newsletter",), name=NAME))

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
 
 import httpx
@@ -10,8 +9,8 @@ import pytest
 
 from deploy.local.home import Home
 from deploy.local.system import System
-from shared.contracts.events import AnnounceEvent, Place
 from shared.messaging.client import Client
+from tests.support.announcing import announced
 from tests.support.embedded import Embedded, on_its_own
 from tests.support.otlp import Receiver, Span, otlp_receiver
 from tests.support.running import until
@@ -55,23 +54,10 @@ def whole(seen: dict[str, Span]) -> bool:
     return all(step in seen and seen[step].status == "" for step in PARENTS)
 
 
-async def announced(system: Embedded) -> str:
-    async with Client(system.url("integrator")) as client:
-        reply = await client.send(
-            AnnounceEvent(
-                title="Sporet gennem systemet",
-                starts_at=datetime.fromisoformat("2031-03-04T14:00:00"),
-                ends_at=datetime.fromisoformat("2031-03-04T17:00:00"),
-                place=Place(name="Kulturhuset", address="Hasselvej 15, 8620 Kjellerup"),
-                capacity_on_site=2,
-            )
-        )
-    assert reply.result, reply
-    return str(reply.result["event_id"])
-
-
 async def test_one_trace_from_the_click_to_the_mail(traced: Embedded, receiver: Receiver):
-    page = f"{traced.http['events']}/arrangementer/{await announced(traced)}"
+    async with Client(traced.url("integrator")) as client:
+        event_id = await announced(client, "Sporet gennem systemet", seats=2)
+    page = f"{traced.http['events']}/arrangementer/{event_id}"
     form = {"name": NAME, "email": ADDRESS, "attendance": "on-site"}
     async with traced.without("rabbitmq"):
         async with httpx.AsyncClient() as browser:

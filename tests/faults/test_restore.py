@@ -15,17 +15,18 @@ import pytest
 
 from deploy.local.demo import cast
 from shared.contracts.base import Reply
-from shared.contracts.events import AnnounceEvent, Place, SignUp
+from shared.contracts.events import SignUp
 from shared.contracts.examples import example
 from shared.contracts.notifications import SendCampaign
 from shared.contracts.supplier import RegisterSupplier, UpdateSupplier
 from shared.messaging.client import Client
+from tests.support.announcing import announced
 from tests.support.embedded import Embedded, Everything, embedded, rummelig
 from tests.support.running import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
-SEATS = 30
+TITLE, SEATS = "Møde med sikkerhedskopi", 30
 SLOW = 200.0
 """Seconds, on a machine that is busy with much else."""
 
@@ -63,20 +64,6 @@ class Signing:
             return len(self.replies)
 
         await until(count, lambda found: found >= number, patience=60)
-
-
-async def announced(client: Client) -> str:
-    reply = await client.send(
-        AnnounceEvent(
-            title="Møde med sikkerhedskopi",
-            starts_at=datetime.fromisoformat("2031-03-04T14:00:00"),
-            ends_at=datetime.fromisoformat("2031-03-04T17:00:00"),
-            place=Place(name="Kulturhuset", address="Hasselvej 15, 8620 Kjellerup"),
-            capacity_on_site=SEATS,
-        )
-    )
-    assert reply.result, reply
-    return str(reply.result["event_id"])
 
 
 def ledger(found: Everything, event_id: str) -> tuple[Counter[str], dict[str, int]]:
@@ -117,7 +104,7 @@ async def test_a_backup_under_load_goes_on_in_an_empty_system(tmp_path: Path) ->
     saved = tmp_path / "saved"
     with embedded(tmp_path / "old") as old:
         async with Client(old.url("integrator")) as client:
-            event_id = await announced(client)
+            event_id = await announced(client, TITLE, SEATS)
             confirm = await subscribed(old, client, "lone@laeser.example")
             signing = Signing(client, event_id)
             async with signing.going_on():
@@ -160,7 +147,7 @@ async def test_lost_stores_with_the_log_at_hand_send_no_mail_twice(tmp_path: Pat
     company = example(RegisterSupplier)
     with embedded(home) as system:
         async with Client(system.url("integrator")) as client:
-            event_id = await announced(client)
+            event_id = await announced(client, TITLE, SEATS)
             for name in ("a", "b"):
                 await press(system, "notifications", await subscribed(system, client, f"{name}@laeser.example"))
             supplier_id = str(((await client.send(company)).result or {})["supplier_id"])
@@ -214,7 +201,7 @@ async def test_a_restore_that_would_do_harm_is_refused(tmp_path: Path) -> None:
         running = await system.run("restore", str(saved))
         assert (running.returncode, "the system runs" in running.stderr) == (1, True)
         async with Client(system.url("integrator")) as client:
-            await announced(client)
+            await announced(client, TITLE, SEATS)
         await system.settled()
     filled = rummelig("restore", str(saved), home=tmp_path / "home", seconds=SLOW)
     assert filled.returncode == 1

@@ -7,7 +7,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,9 @@ import pytest
 from deploy.local.home import Home
 from deploy.local.system import System
 from deploy.observability.__main__ import embedded as configuration
-from shared.contracts.events import AnnounceEvent, Place, SignUp
+from shared.contracts.events import SignUp
 from shared.messaging.client import Client
+from tests.support.announcing import announced
 from tests.support.embedded import Embedded, on_its_own
 from tests.support.running import until
 
@@ -74,18 +74,10 @@ async def test_an_event_without_a_queue_is_an_alert_within_10_seconds(tmp_path: 
         with prometheus(tmp_path, system.http) as address:
             await until(lambda: asked(address, "sum(rummelig_ready) == 2"), patience=60)
             async with Client(system.url("integrator")) as client:
-                began = datetime.fromisoformat("2031-03-04T14:00:00"), datetime.fromisoformat("2031-03-04T17:00:00")
-                place = Place(name="Kulturhuset", address="Hasselvej 15, 8620 Kjellerup")
-                announce = AnnounceEvent(
-                    title="Uden kø", starts_at=began[0], ends_at=began[1], place=place, capacity_on_site=2
-                )
-                event = (await client.send(announce)).result
-                assert event
+                event_id = await announced(client, "Uden kø", seats=2)
                 await unbind(system.url("operator"))
                 told = time.monotonic()
-                sign_up = SignUp(
-                    event_id=event["event_id"], name="Ada", email="ada@borger.example", attendance="on-site"
-                )
+                sign_up = SignUp(event_id=event_id, name="Ada", email="ada@borger.example", attendance="on-site")
                 assert (await client.send(sign_up)).ok
             firing = 'ALERTS{alertname="RummeligUnroutedEvents", alertstate="firing"}'
             await until(lambda: asked(address, firing), patience=30)
