@@ -12,7 +12,7 @@ from shared.messaging.publisher import Outgoing, Publisher, Unconfirmed
 from tests.messaging import probe
 from tests.messaging.conftest import REPOSITORIES
 from tests.support.running import running, until
-from tests.support.tap import tapped
+from tests.support.tap import Tap, tapped
 
 
 @pytest.fixture
@@ -96,18 +96,23 @@ async def test_who_waits_for_an_answer_that_never_comes_goes_on_when_the_connect
         await until(queue.purge, lambda done: bool(done.message_count))
 
 
+async def closed_while_held(tap: Tap, sender: Client | Publisher) -> None:
+    """The connection is closed for no reason, while the network holds back what was sent."""
+
+    async def held() -> int:
+        return tap.held
+
+    await until(held)
+    assert sender._channel is not None
+    underlay: Any = await sender._channel.get_underlay_channel()
+    await underlay._cancel_tasks(None)  # as aiormq does it when it closes
+
+
 async def test_a_connection_that_is_closed_for_no_reason_is_a_command_without_a_reply(tap):
     async with Client(tap.url, timeout=20) as client:
         tap.freeze()
         sending = asyncio.create_task(client.send(probe.Add(counter="c1")))
-
-        async def held() -> int:
-            return int(tap.held)
-
-        await until(held)
-        assert client._channel is not None
-        underlay: Any = await client._channel.get_underlay_channel()
-        await underlay._cancel_tasks(None)  # as aiormq does it when it closes
+        await closed_while_held(tap, client)
         with pytest.raises(NoReply):
             await sending
         tap.thaw()
@@ -118,14 +123,7 @@ async def test_a_connection_that_is_closed_for_no_reason_leaves_a_message_unconf
     await publisher.connection()
     tap.freeze()
     publishing = asyncio.create_task(publisher.publish(Outgoing("", "nowhere", b"{}", "1", mandatory=False)))
-
-    async def held() -> int:
-        return int(tap.held)
-
-    await until(held)
-    assert publisher._channel is not None
-    underlay: Any = await publisher._channel.get_underlay_channel()
-    await underlay._cancel_tasks(None)  # as aiormq does it when it closes
+    await closed_while_held(tap, publisher)
     with pytest.raises(Unconfirmed):
         await publishing
     tap.thaw()

@@ -8,7 +8,7 @@ from shared.store.connect import connect
 from shared.store.errors import StoreError
 from shared.store.port import Collection, Put, Store
 from tests.support.stores import MongoServer
-from tests.support.tls import Certificates, terminating
+from tests.support.tls import Certificates, terminating, untrusted
 
 THINGS = Collection("things")
 
@@ -43,15 +43,7 @@ async def test_a_store_that_wants_to_see_a_certificate_sees_one(mongo_server: Mo
         await (await opened(mongo_server, secure, f"{query}&tlsCertificateKeyFile={certificates.client}")).close()
 
 
-@pytest.mark.parametrize(
-    ("certificate", "authority", "word"),
-    [
-        ("server", "stranger", "certificate verify failed"),
-        ("wrong", "ca", "certificate is not valid for '127.0.0.1'"),
-        ("server", None, "certificate verify failed"),
-    ],
-    ids=["a CA that did not sign it", "another host's certificate", "no CA that the system knows"],
-)
+@untrusted
 async def test_a_store_that_cannot_show_who_it_is_gets_nothing(
     mongo_server: MongoServer, certificates: Certificates, certificate: str, authority: str | None, word: str
 ):

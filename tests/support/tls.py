@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import trustme
 
 CHUNK = 65_536
@@ -48,6 +49,18 @@ def make(folder: Path) -> Certificates:
     ):
         authority.issue_cert(*names).private_key_and_cert_chain_pem.write_to_path(str(path))
     return found
+
+
+untrusted = pytest.mark.parametrize(
+    ("certificate", "authority", "word"),
+    [
+        ("server", "stranger", "certificate verify failed"),
+        ("wrong", "ca", "certificate is not valid for '127.0.0.1'"),
+        ("server", None, "certificate verify failed"),
+    ],
+    ids=["a CA that did not sign it", "another host's certificate", "no CA that the system knows"],
+)
+"""A server cannot show who it is: what it shows and whom its client trusts (Certificates), and what is said then."""
 
 
 @contextmanager
