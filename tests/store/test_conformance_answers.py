@@ -126,6 +126,7 @@ async def test_a_deleted_key_is_free_again(store: Store) -> None:
     await store.insert(THINGS, thing("a", email="a@x.example"))
     await store.delete(THINGS, {"_id": "a"})
     await store.insert(THINGS, thing("b", email="a@x.example"))
+    assert ids(await store.find(THINGS, {})) == ["b"]
 
 
 async def test_everything_comes_by_id_over_many_pages(store: Store) -> None:
