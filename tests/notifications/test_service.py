@@ -1,6 +1,9 @@
 """The service as it is started: settings, readiness, pages; no broker."""
 
-import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +14,7 @@ from services.notifications.settings import Settings
 from shared.settings import load
 from tests.notifications.rig import settings
 from tests.notifications.sink import Sink
+from tests.support.running import until
 
 
 @pytest.mark.parametrize(
@@ -39,10 +43,12 @@ def test_an_invalid_setting_is_named(
     assert f"NOTIFICATIONS_{name}" in line
 
 
-async def test_it_sends_and_serves_without_a_broker(sink: Sink, tmp_path):
+@asynccontextmanager
+async def serving(sink: Sink, folder: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """The service, without a broker; a browser on its pages."""
     chosen = settings(
         smtp_url=SecretStr(f"smtp://127.0.0.1:{sink.port}"),
-        store_url=SecretStr(f"sqlite:///{tmp_path / 'n.db'}"),
+        store_url=SecretStr(f"sqlite:///{folder / 'n.db'}"),
         amqp_url=SecretStr("amqp://notifications:x@127.0.0.1:9/"),
         log_level="error",
     )
@@ -51,6 +57,11 @@ async def test_it_sends_and_serves_without_a_broker(sink: Sink, tmp_path):
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test.example") as browser,
     ):
+        yield browser
+
+
+async def test_it_sends_and_serves_without_a_broker(sink: Sink, tmp_path):
+    async with serving(sink, tmp_path) as browser:
         await ready_but(browser, "broker")
         page = await browser.post("/nyhedsbrev", data={"topics": "newsletter", "email": "asta@forening.example"})
         assert page.status_code == 200
@@ -62,30 +73,23 @@ async def test_it_sends_and_serves_without_a_broker(sink: Sink, tmp_path):
 
 async def test_readiness_tells_of_the_mail_server(sink: Sink, tmp_path):
     await sink.stop()
-    chosen = settings(
-        smtp_url=SecretStr(f"smtp://127.0.0.1:{sink.port}"),
-        store_url=SecretStr(f"sqlite:///{tmp_path / 'n.db'}"),
-        amqp_url=SecretStr("amqp://notifications:x@127.0.0.1:9/"),
-        log_level="error",
-    )
-    app = create(chosen)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test.example") as browser,
-    ):
+    async with serving(sink, tmp_path) as browser:
         await ready_but(browser, "mail server: 127.0.0.1")
         assert (await browser.get("/nyhedsbrev")).status_code == 200
         await sink.start()
-        async with asyncio.timeout(10):
-            while "mail server" in (await browser.get("/readyz")).text:
-                await asyncio.sleep(0.05)
+        await until(partial(reasons, browser), lambda said: not any("mail server" in each for each in said))
+
+
+async def reasons(browser: httpx.AsyncClient) -> list[str]:
+    """Why it is not ready, as /readyz tells."""
+    found: list[str] = (await browser.get("/readyz")).json()["reasons"]
+    return found
 
 
 async def ready_but(browser: httpx.AsyncClient, reason: str) -> None:
     """Wait until the store is open and this reason is told."""
-    async with asyncio.timeout(10):
-        while True:
-            said = (await browser.get("/readyz")).json()["reasons"]
-            if any(reason in each for each in said) and not any("store" in each for each in said):
-                return
-            await asyncio.sleep(0.02)
+
+    def told(said: list[str]) -> bool:
+        return any(reason in each for each in said) and not any("store" in each for each in said)
+
+    await until(partial(reasons, browser), told)

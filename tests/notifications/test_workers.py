@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from shared.store.port import Put, Store
 from shared.store.work import OWN_COLLECTIONS
 from tests.notifications.rig import context, settings
 from tests.notifications.sink import Sink
+from tests.support.running import until
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = [f"person{n}@forening.example" for n in range(120)]
@@ -78,9 +80,7 @@ async def test_a_killed_worker_loses_no_mail_and_doubles_none(sink: Sink, tmp_pa
     async with worker(store_url, sink) as first, worker(store_url, sink):
         await sink.mails(mails_before_the_kill)
         first.kill()
-        async with asyncio.timeout(LEASE.total_seconds() + 40):
-            while not await finished(store):
-                await asyncio.sleep(0.1)
+        await until(partial(finished, store), patience=LEASE.total_seconds() + 40)
     campaign = await store.get(CAMPAIGNS.collection, "campaign-1")
     assert campaign
     outcome = campaign["outcome"]

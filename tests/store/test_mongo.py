@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from shared.store.connect import connect
 from shared.store.errors import Duplicate, Stale, Unavailable
 from shared.store.port import Between, Store
 from tests.store.data import THINGS, ids, thing
+from tests.support.running import until
 from tests.support.stores import MONGO_IMAGE, MongoServer, fresh_store, has_image, mongo_container
 from tests.support.wire import Wire, dropping_replies
 
@@ -137,16 +139,17 @@ async def test_what_was_acknowledged_survives_the_kill_of_the_server() -> None:
                 acknowledged.append(f"{worker}-{number}")
 
         writers = [asyncio.create_task(write(worker)) for worker in range(8)]
-        while len(acknowledged) < 200:
-            await asyncio.sleep(0.01)
+
+        async def written() -> int:
+            return len(acknowledged)
+
+        await until(written, lambda count: count >= 200)
         name = await _docker("ps", "-q", "--filter", f"publish={port}")
         await _docker("kill", "-s", "KILL", name)
         ends = await asyncio.gather(*writers, return_exceptions=True)
         assert all(isinstance(end, Unavailable) for end in ends)
         await _docker("start", name)
-        async with asyncio.timeout(60):
-            while await _is_away(store):
-                await asyncio.sleep(0.1)
+        await until(partial(_is_there, store), patience=60)
         assert set(await store.get_many(THINGS, acknowledged)) == set(acknowledged)
         await store.close()
 
@@ -158,9 +161,9 @@ async def _docker(*arguments: str) -> str:
     return output.decode().strip()
 
 
-async def _is_away(store: Store) -> bool:
+async def _is_there(store: Store) -> bool:
     try:
         await store.ping()
     except Unavailable:
-        return True
-    return False
+        return False
+    return True
