@@ -16,6 +16,7 @@ from shared.contracts.supplier import SupplierRegistered
 
 DETAILS = example(EventDetails)
 MEETING = DETAILS.model_copy(update={"description": "Vi præsenterer alle tilbud.\n\nDer er kaffe."})
+SUPPLIER = "kontakt@genbrug.example"  # of the example
 
 
 def happened[E: Event](model: type[E], **changes: Any) -> E:

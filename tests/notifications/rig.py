@@ -32,6 +32,7 @@ from shared.web.links import Signer
 from shared.web.rates import Buckets
 from tests.notifications.sink import Received, Sink
 from tests.support.harness import Harness, harness
+from tests.support.running import until
 
 KEYS = "k1:only-for-tests-0123456789"
 SITE = "https://post.example"
@@ -115,6 +116,23 @@ class Rig:
                     async with asyncio.timeout(0.05):
                         await self._news.wait()
         await self.harness.sweep()
+
+    async def cut_off(self) -> str:
+        """Wait until the jobs tell that the mail server is away; why."""
+
+        async def reason() -> str | None:
+            return self.away
+
+        return str(await until(reason))
+
+    async def finished(self, campaign_id: str, patience: float = 20, **steps: float) -> Campaign:
+        """Let time pass by these steps until the campaign is finished."""
+
+        async def looked() -> Campaign:
+            self.later(**steps)
+            return await self.campaign(campaign_id)
+
+        return await until(looked, lambda campaign: campaign.state == "finished", patience)
 
     async def sent(self) -> list[Received]:
         """Run the jobs until nothing is due, and see what came."""
