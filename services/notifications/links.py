@@ -45,7 +45,7 @@ class MailLinks:
             try:
                 return self.signer.verify(UNSUBSCRIBE + topic, token, now), topic
             except BadLink:
-                continue
+                continue  # signed for another topic, perhaps; for none, it is said below
         raise BadLink("the link is not valid")
 
 

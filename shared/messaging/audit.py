@@ -84,7 +84,7 @@ class Audit:
             try:
                 found = Action.model_validate_json(message.body)
             except ValidationError:
-                continue  # a reader's mark
+                continue  # a reader's mark, or no line of ours
             if since is not None and found.at < since:
                 continue
             # Who wrote it says the broker, not the line.

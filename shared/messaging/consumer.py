@@ -189,7 +189,7 @@ class Consumer:
             try:
                 await self._executor.store.ping()
             except StoreError:
-                continue
+                continue  # the log has said that it is away, and /readyz goes on saying it
             return
 
     async def _refuse(

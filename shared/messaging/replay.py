@@ -49,7 +49,7 @@ async def replay(
                 Outgoing(replay_exchange(consumer), key, message.body, envelope.id, headers=headers)
             )
         except Unroutable:
-            continue
+            continue  # the consumer takes no such event
         yield envelope
 
 

@@ -59,7 +59,7 @@ async def _ask(url: str, service: str, command: str, email: str, correlation: st
             if isinstance(error.__cause__, TimeoutError):
                 break
         except (AMQPError, OSError, TimeoutError):
-            pass
+            pass  # a broker that is away is waited for; who waited in vain is told below
         await asyncio.sleep(min(PAUSE_SECONDS, left))
     return Answer(service, why=f"no answer within {seconds:g} s")
 

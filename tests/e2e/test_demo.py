@@ -24,7 +24,7 @@ def running_below(folder: Path) -> list[str]:
         try:
             line = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
-            continue
+            continue  # it ended since the look
         if str(folder) in line:
             found.append(line)
     return found
