@@ -8,7 +8,7 @@ from services.events.store import EVENTS, SIGNUPS
 from shared.contracts.base import Reply
 from shared.contracts.events import AnnounceEvent, Attendance, CancelEvent, CancelSignup, SignUp
 from shared.web.links import Signer
-from tests.support.harness import Harness
+from tests.support.harness import Harness, done
 
 LINKS = PublicLinks("https://moeder.example", Signer("k1:only-for-tests-0123456789"))
 
@@ -56,19 +56,6 @@ async def cancel(rig: Harness, signup_id: str, id: str | None = None) -> Reply:
 
 async def call_off(rig: Harness, event_id: str, reason: str = "", id: str | None = None) -> Reply:
     return await rig.send(CancelEvent(event_id=event_id, reason=reason), id)
-
-
-def done(reply: Reply) -> dict[str, Any]:
-    assert reply.ok, reply.problem
-    assert reply.result is not None
-    return reply.result
-
-
-def refused(reply: Reply, status: int) -> dict[str, str]:
-    """The fields that the problem names, and what it says of them."""
-    assert reply.problem is not None, reply.result
-    assert reply.problem.status == status, reply.problem
-    return {error.field: error.message for error in reply.problem.errors}
 
 
 async def states(rig: Harness, event_id: str) -> dict[str, str]:

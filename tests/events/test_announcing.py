@@ -2,7 +2,8 @@ import pytest
 
 from services.events.store import EVENTS
 from shared.contracts.events import AnnounceEvent, EventAnnounced
-from tests.events.builders import ENDS, MEETING, STARTS, announced, done, meeting, refused
+from tests.events.builders import ENDS, MEETING, STARTS, announced, meeting
+from tests.support.harness import done, refused
 
 
 async def test_it_is_told_to_others_without_the_link_to_join(rig):

@@ -2,19 +2,8 @@ import pytest
 
 from services.events import handlers
 from shared.contracts.events import EventCancelled, SignupCancelled
-from tests.events.builders import (
-    ENDS,
-    STARTS,
-    announced,
-    call_off,
-    cancel,
-    done,
-    on_site_only,
-    refused,
-    seats,
-    signed_up,
-    states,
-)
+from tests.events.builders import ENDS, STARTS, announced, call_off, cancel, on_site_only, seats, signed_up, states
+from tests.support.harness import done, refused
 
 
 async def test_everyone_is_told_in_order_of_arrival(rig):

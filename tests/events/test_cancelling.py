@@ -1,19 +1,8 @@
 import pytest
 
 from shared.contracts.events import CancelSignup, SignupCancelled, SignupPromoted
-from tests.events.builders import (
-    ENDS,
-    STARTS,
-    announced,
-    call_off,
-    cancel,
-    done,
-    on_site_only,
-    refused,
-    seats,
-    signed_up,
-    states,
-)
+from tests.events.builders import ENDS, STARTS, announced, call_off, cancel, on_site_only, seats, signed_up, states
+from tests.support.harness import done, refused
 
 
 async def test_the_first_who_waits_gets_the_seat(rig):

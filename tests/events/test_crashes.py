@@ -10,8 +10,8 @@ from services.events import handlers, messages
 from services.events.store import REPOSITORIES
 from shared.contracts.base import Command
 from shared.contracts.events import CancelEvent, CancelSignup
-from tests.events.builders import LINKS, done, on_site_only, person
-from tests.support.harness import Harness, harness
+from tests.events.builders import LINKS, on_site_only, person
+from tests.support.harness import Harness, done, harness
 from tests.support.watched import Dying, Killed
 
 RESERVED = ("outbox", "applied", "beside")

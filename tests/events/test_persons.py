@@ -18,12 +18,11 @@ from tests.events.builders import (
     call_off,
     on_site_only,
     person,
-    refused,
     seats,
     signed_up,
     states,
 )
-from tests.support.harness import NOW, Harness, harness
+from tests.support.harness import NOW, Harness, harness, refused
 from tests.support.persons import at_once, erase, export, traces
 from tests.support.watched import Dying, Killed
 

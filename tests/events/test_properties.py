@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from services.events import messages
 from services.events.store import REPOSITORIES
 from shared.contracts.events import Attendance, SignupCancelled, SignupPromoted
-from tests.events.builders import LINKS, STARTS, announced, cancel, done, meeting, person, seats
-from tests.support.harness import Harness, harness
+from tests.events.builders import LINKS, STARTS, announced, cancel, meeting, person, seats
+from tests.support.harness import Harness, done, harness
 
 KINDS: tuple[Attendance, ...] = ("on-site", "online")
 Step = tuple[Literal["come", "go"], int, Attendance]

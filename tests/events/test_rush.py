@@ -13,8 +13,8 @@ from services.events.store import EVENTS, REPOSITORIES, SIGNUPS, active_of, in_l
 from shared.contracts.events import CancelSignup, SignupCancelled, SignupConfirmed, SignupPromoted, SignupWaitlisted
 from shared.store.port import Where, serving_index
 from shared.store.repository import Repository
-from tests.events.builders import LINKS, announced, cancel, done, meeting, on_site_only, person, seats, signed_up
-from tests.support.harness import Harness, harness
+from tests.events.builders import LINKS, announced, cancel, meeting, on_site_only, person, seats, signed_up
+from tests.support.harness import Harness, done, harness
 from tests.support.watched import Counting
 
 WHO = {"event_id": "e", "name": "A", "email": "asta@forening.example", "attendance": "on-site", "language": "da"}

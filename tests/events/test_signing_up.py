@@ -3,19 +3,8 @@ import pytest
 from services.events.store import SIGNUPS
 from shared.contracts.events import CancelEvent, SignUp, SignupConfirmed, SignupWaitlisted
 from shared.web.links import BadLink
-from tests.events.builders import (
-    ENDS,
-    LINKS,
-    STARTS,
-    announced,
-    cancel,
-    done,
-    on_site_only,
-    person,
-    refused,
-    seats,
-    signed_up,
-)
+from tests.events.builders import ENDS, LINKS, STARTS, announced, cancel, on_site_only, person, seats, signed_up
+from tests.support.harness import done, refused
 
 
 async def test_a_seat_is_told_with_a_link_to_give_it_back(rig):

@@ -8,7 +8,7 @@ from shared.contracts.base import Reply
 from shared.contracts.procurement import CloseDemand, PublishDemand, SupplierMatched
 from shared.contracts.supplier import SupplierRegistered, SupplierState, SupplierUpdated, SupplierWithdrawn
 from shared.store.port import Document
-from tests.support.harness import Harness
+from tests.support.harness import Harness, done
 
 CLEANING, OFFICE_CLEANING, CATERING, PRINTING = "90910000", "90919200", "55500000", "79800000"
 
@@ -64,19 +64,6 @@ async def published(rig: Harness, **changes: Any) -> str:
 
 async def close(rig: Harness, demand_id: str, outcome: str = "closed", id: str | None = None) -> Reply:
     return await rig.send(CloseDemand.model_validate({"demand_id": demand_id, "outcome": outcome}), id)
-
-
-def done(reply: Reply) -> dict[str, Any]:
-    assert reply.ok, reply.problem
-    assert reply.result is not None
-    return reply.result
-
-
-def refused(reply: Reply, status: int) -> dict[str, str]:
-    """The fields that the problem names, and what it says of them."""
-    assert reply.problem is not None, reply.result
-    assert reply.problem.status == status, reply.problem
-    return {error.field: error.message for error in reply.problem.errors}
 
 
 def matched(rig: Harness) -> list[tuple[str, str]]:

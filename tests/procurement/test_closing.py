@@ -4,19 +4,8 @@ from datetime import timedelta
 import pytest
 
 from shared.contracts.procurement import CloseDemand, DemandClosed
-from tests.procurement.builders import (
-    CLEANING,
-    beside,
-    close,
-    document,
-    done,
-    kept,
-    matched,
-    published,
-    refused,
-    supplier,
-)
-from tests.support.harness import NOW
+from tests.procurement.builders import CLEANING, beside, close, document, kept, matched, published, supplier
+from tests.support.harness import NOW, done, refused
 
 OUTCOMES = ["closed", "awarded", "unsuccessful", "cancelled"]
 

@@ -16,12 +16,11 @@ from tests.procurement.builders import (
     kept,
     matched,
     published,
-    refused,
     supplier,
     updated,
     withdrawn,
 )
-from tests.support.harness import Harness, harness
+from tests.support.harness import Harness, harness, refused
 
 HISTORY: list[Event] = [
     supplier("s1", CATERING),

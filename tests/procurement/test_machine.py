@@ -17,13 +17,13 @@ from tests.procurement.builders import (
     OFFICE_CLEANING,
     close,
     demand,
-    done,
     kept,
     matched,
     supplier,
     updated,
     withdrawn,
 )
+from tests.support.harness import done
 from tests.support.machines import ServiceMachine
 
 codes = st.sets(st.sampled_from([CLEANING, OFFICE_CLEANING, CATERING]), min_size=1, max_size=2)

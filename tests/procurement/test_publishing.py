@@ -4,18 +4,8 @@ import pytest
 
 from services.procurement.store import DEMANDS
 from shared.contracts.procurement import DemandPublished, PublishDemand
-from tests.procurement.builders import (
-    CLEANING_WANTED,
-    demand,
-    document,
-    done,
-    kept,
-    matched,
-    published,
-    refused,
-    supplier,
-)
-from tests.support.harness import NOW
+from tests.procurement.builders import CLEANING_WANTED, demand, document, kept, matched, published, supplier
+from tests.support.harness import NOW, done, refused
 
 
 async def test_the_demand_is_kept_and_told(rig):

@@ -12,19 +12,9 @@ from services.procurement.store import REPOSITORIES
 from shared.contracts.procurement import DemandPublished, SupplierMatched
 from shared.store.errors import Unavailable
 from shared.store.port import Store
-from tests.procurement.builders import (
-    CLEANING,
-    OFFICE_CLEANING,
-    beside,
-    demand,
-    done,
-    kept,
-    matched,
-    published,
-    supplier,
-)
+from tests.procurement.builders import CLEANING, OFFICE_CLEANING, beside, demand, kept, matched, published, supplier
 from tests.procurement.stores import Failing, Gated
-from tests.support.harness import Harness, harness
+from tests.support.harness import Harness, done, harness
 
 
 def gated(rig: Harness, *collections: str) -> tuple[Harness, Gated]:

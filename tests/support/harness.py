@@ -142,3 +142,17 @@ async def harness(
             yield Harness(messages, repositories, wrap(store), context)
         finally:
             await store.close()
+
+
+def done(reply: Reply) -> dict[str, Any]:
+    """The result of a command that was carried out."""
+    assert reply.ok, reply.problem
+    assert reply.result is not None
+    return reply.result
+
+
+def refused(reply: Reply, status: int) -> dict[str, str]:
+    """The fields that the problem names, and what it says of them."""
+    assert reply.problem is not None, reply.result
+    assert reply.problem.status == status, reply.problem
+    return {error.field: error.message for error in reply.problem.errors}
