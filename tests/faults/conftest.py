@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.messaging.conftest import clean, client, dead, operator, quick_sweeps, service, start
+from tests.messaging.conftest import clean, client, dead, operator, quick_looks, service, start
 from tests.notifications.conftest import sink
 
-__all__ = ["clean", "client", "dead", "operator", "quick_sweeps", "service", "sink", "start"]
+__all__ = ["clean", "client", "dead", "operator", "quick_looks", "service", "sink", "start"]
 
 type SetBroker = Callable[[str, int], None]
 

@@ -23,7 +23,7 @@ WRITES = {
 TIMES = [12, pytest.param(100, marks=[pytest.mark.faults, pytest.mark.timeout(600)])]
 
 
-@pytest.mark.usefixtures("clean", "quick_sweeps")
+@pytest.mark.usefixtures("clean", "quick_looks")
 @pytest.mark.parametrize("times", TIMES)
 async def test_case_7_reply_to_a_write_lost(*, broker, tmp_path, operator, told, mongo_server: MongoServer, times):
     run, wire, sent = uuid.uuid4().hex[:8], Wire(), dict[str, str]()

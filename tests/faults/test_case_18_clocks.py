@@ -49,7 +49,7 @@ async def test_case_18_mail_leases(sink: Sink, tmp_path: Path, told, skew: int):
     assert campaign["outcome"]["sent"] == campaign["total"] == len(PEOPLE)
 
 
-@pytest.mark.usefixtures("clean", "quick_sweeps")
+@pytest.mark.usefixtures("clean", "quick_looks")
 @pytest.mark.parametrize("skew", [-TEN_MINUTES, TEN_MINUTES], ids=["behind", "ahead"])
 async def test_case_18_what_a_process_left_whose_clock_was_off_is_sent(*, broker, tmp_path, store_url, skew):
     async with running(probe, REPOSITORIES, tmp_path, broker.url("operator"), store_url=store_url) as service:

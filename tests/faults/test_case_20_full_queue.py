@@ -30,7 +30,7 @@ async def limited(broker, service) -> AsyncIterator[AbstractQueue]:
     await connection.close()
 
 
-@pytest.mark.usefixtures("quick_sweeps")
+@pytest.mark.usefixtures("quick_looks")
 async def test_case_20_an_event_that_a_full_queue_refuses_stays_in_the_outbox_until_there_is_room(
     service, client, operator, limited, told
 ):

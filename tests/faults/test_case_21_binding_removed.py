@@ -7,6 +7,7 @@ import aio_pika
 import httpx
 import pytest
 
+from shared.messaging import unrouted as looking
 from tests.faults.probing import NOTHING, PAGE, depths, paging, settled
 from tests.messaging.probe import Added
 from tests.support.running import until
@@ -26,7 +27,7 @@ async def unrouted(service) -> float:
 
 @pytest.mark.timeout(60)
 async def test_case_21_a_binding_that_is_gone_is_counted_and_its_events_come_when_it_is_back(
-    service, broker, operator, told
+    service, broker, operator, told, monkeypatch
 ):
     connection = await aio_pika.connect(broker.url("operator"))
     underlay = await (await connection.channel()).get_underlay_channel()
@@ -36,6 +37,7 @@ async def test_case_21_a_binding_that_is_gone_is_counted_and_its_events_come_whe
         await pages.more(10)
     await until(lambda: unrouted(service), patience=ALERT_SECONDS)
     alerted = time.monotonic() - removed
+    monkeypatch.setattr(looking, "LOOK_SECONDS", 0.3)
     kept = await until(lambda: _kept(operator), lambda count: count == len(pages.sent))
     await underlay.queue_bind("probe.from.probe", "probe.events", Added.routing_key())
     await connection.close()

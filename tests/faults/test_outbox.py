@@ -44,7 +44,7 @@ async def service(broker: Any, clean: None, store_url: str, tmp_path: Any) -> As
         yield found
 
 
-@pytest.mark.usefixtures("quick_sweeps")
+@pytest.mark.usefixtures("quick_looks")
 async def test_what_another_process_left_is_sent_although_its_document_is_written_all_the_time(service, client):
     await client.send(Add(counter="hot"))
     hot = await service.store.get(COUNTERS.collection, "hot")

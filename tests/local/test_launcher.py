@@ -68,7 +68,7 @@ def scratch(tmp_path: Path) -> Scratch:
     return Scratch(tmp_path)
 
 
-def test_first_start_prepares_and_later_ones_only_what_changed(scratch: Scratch) -> None:
+def test_first_start_prepares_later_ones_only_what_changed_and_a_wrong_hash_is_refused(scratch: Scratch) -> None:
     code, out, err = scratch.run("a", "b c")
     assert (code, out) == (0, f"1.0 {scratch.root.parent} a b c"), err
     assert "making .venv" in err
@@ -82,6 +82,13 @@ def test_first_start_prepares_and_later_ones_only_what_changed(scratch: Scratch)
     code, out, err = scratch.run()
     assert (code, out.split()[0]) == (0, "2.0"), err
     assert "making .venv" not in err  # what is whole stays
+
+    wheel(scratch.wheels, "3.0")
+    scratch.lock.write_text(f"tiny==3.0 --hash=sha256:{'0' * 64}\n")
+    code, out, err = scratch.run()
+    assert (code, out) == (1, "")
+    assert "DO NOT MATCH" in err
+    assert not scratch.stamp.exists()
 
 
 def test_killed_while_it_installs(scratch: Scratch) -> None:
@@ -102,14 +109,6 @@ def test_two_starts_at_once(scratch: Scratch) -> None:
     assert [process.returncode for process in both] == [0, 0], said
     assert sum("making .venv" in err for _, err in said) == 1
     assert sum("waiting for it" in err for _, err in said) == 1
-
-
-def test_wrong_hash_is_refused(scratch: Scratch) -> None:
-    scratch.lock.write_text(f"tiny==1.0 --hash=sha256:{'0' * 64}\n")
-    code, out, err = scratch.run()
-    assert (code, out) == (1, "")
-    assert "DO NOT MATCH" in err
-    assert not scratch.stamp.exists()
 
 
 def test_no_python_says_how_to_get_one(scratch: Scratch, tmp_path: Path) -> None:

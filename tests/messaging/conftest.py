@@ -9,7 +9,8 @@ from typing import Any
 import aio_pika
 import pytest
 
-from shared.messaging import relay
+from shared import service as service_module
+from shared.messaging import relay, unrouted
 from shared.messaging.client import Client
 from shared.messaging.deadletters import DeadLetters
 from shared.messaging.publisher import Publisher
@@ -45,9 +46,11 @@ def start(broker: Any, clean: None, tmp_path: Path) -> Callable[..., AbstractAsy
 
 
 @pytest.fixture
-def quick_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests that wait until a sweep finds something, not for its period."""
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that wait until something is found that is looked for now and then, not for how often."""
     monkeypatch.setattr(relay, "SWEEP_SECONDS", 0.3)
+    monkeypatch.setattr(unrouted, "LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(service_module, "STORE_WATCH_SECONDS", 0.2)
 
 
 @pytest.fixture

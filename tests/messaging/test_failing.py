@@ -130,6 +130,7 @@ async def test_an_event_from_another_user_than_its_publisher_is_laid_aside(servi
     assert await service.store.get(SEEN.collection, "forged") is None
 
 
+@pytest.mark.usefixtures("quick_looks")
 async def test_a_store_that_is_away_burns_no_tries(service, client, monkeypatch, dead):
     away = True
     ping, insert = service.store.ping, service.store.insert
@@ -153,7 +154,7 @@ async def test_a_store_that_is_away_burns_no_tries(service, client, monkeypatch,
     await until(reasons, lambda r: not r)
 
 
-@pytest.mark.usefixtures("quick_sweeps")
+@pytest.mark.usefixtures("quick_looks")
 async def test_a_write_whose_answer_is_lost_has_one_effect(service, client, monkeypatch):
     insert = service.store.insert
     lost: list[str] = []

@@ -47,6 +47,7 @@ async def test_the_sweep_sends_what_a_crash_left(start, tmp_path):
         await total(service, "left", 3)
 
 
+@pytest.mark.usefixtures("quick_looks")
 async def test_an_event_that_no_queue_is_bound_for_comes_when_one_is(service, client, broker):
     connection = await aio_pika.connect(broker.url("operator"))
     channel = await connection.channel()
@@ -123,7 +124,7 @@ async def test_an_event_that_somebody_else_put_into_the_log_is_not_replayed(serv
     assert [e async for e in replay(operator, "probe", since=began)] == []
 
 
-@pytest.mark.usefixtures("quick_sweeps")
+@pytest.mark.usefixtures("quick_looks")
 async def test_what_the_broker_did_not_take_is_sent_although_its_document_is_written_all_the_time(
     service, client, broker, monkeypatch
 ):
