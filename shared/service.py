@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from shared.contracts.base import Command, Event, Message
-from shared.messaging.cancelling import is_cancelled
+from shared.messaging.cancelling import end, is_cancelled
 from shared.messaging.consumer import Consumer
 from shared.messaging.deadcount import count_dead_letters
 from shared.messaging.declaring import bind_log, declare, subscribe
@@ -48,6 +48,8 @@ the broker's URL for the log of all events (None: it is not at hand). Returns wh
 nothing."""
 
 STORE_WATCH_SECONDS = 2.0
+STOP_SECONDS = 15.0
+"""What consumers may take to stop beyond the grace of what they have in hand: they may just be connecting."""
 JOB_PAUSE_SECONDS = 1.0
 LOG_PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Seconds between attempts to bind the log: a broker that has just started serves its streams a moment later."""
@@ -159,19 +161,21 @@ class Service:
             ("unrouted", partial(return_unrouted, self.publisher, self.name, self.metrics)),
             ("dead letters", partial(count_dead_letters, self.publisher, self.name, self.metrics)),
             ("janitor", partial(forget_old, self.store)),
-            *((getattr(job, "__name__", "job"), partial(job, self)) for job in self._jobs),
         ]
+        jobs = [(getattr(job, "__name__", "job"), partial(job, self)) for job in self._jobs]
         async with asyncio.TaskGroup() as group:
             consuming = group.create_task(_for_ever("consume", self.subscription.run), name="consume")
             others = [group.create_task(_for_ever(name, run), name=name) for name, run in background]
+            working = [group.create_task(_for_ever(name, run), name=name) for name, run in jobs]
             try:
                 await asyncio.Event().wait()
             finally:
                 # Consumers first: what they have in hand still needs relay and store.
-                consuming.cancel()
-                await asyncio.wait([consuming])
-                for other in others:
-                    other.cancel()
+                await end([consuming], again=self.settings.shutdown_seconds + STOP_SECONDS)
+                for job in working:
+                    job.cancel()  # once, and awaited below, since the group would do it again: it may have to finish
+                await end(others, again=1.0)
+                await asyncio.gather(*working, return_exceptions=True)
 
     async def open_store(self) -> None:
         """Connect and make what indexes are missing. StoreError where one cannot be made; nothing else changes then."""

@@ -5,6 +5,8 @@ it closes a connection without a reason, it ends it with a bare Exception.
 """
 
 import asyncio
+from collections.abc import Iterable
+from typing import Any
 
 
 def is_cancelled() -> bool:
@@ -16,3 +18,16 @@ def is_cancelled() -> bool:
 def is_nameless(error: BaseException) -> bool:
     """Whether it is aiormq's word for a connection that was closed: an Exception of no kind."""
     return type(error) is Exception
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]], again: float) -> None:
+    """Cancel, every `again` seconds anew, until all have ended.
+
+    Once is not always enough: a cancellation that comes while a channel is closed can get lost in aiormq. Whoever
+    closed it goes on as if nothing had been said, or waits for the broker's answer for ever.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=again)

@@ -11,6 +11,8 @@ from shared.contracts.base import Envelope
 from shared.messaging import subscription
 from shared.messaging.publisher import Outgoing
 from shared.messaging.topology import EVENTS_LOG, Binding, Topology
+from shared.service import Service
+from shared.settings import ServiceSettings
 from shared.store.connect import connect
 from shared.store.errors import Unavailable
 from tests.messaging.probe import COUNTERS, SEEN, Add
@@ -134,3 +136,43 @@ async def test_a_stop_does_not_wait_for_a_store_that_is_away(start, plugs, clien
     assert loop.time() - stopped < 4  # its grace is 5
     async with start():
         assert (await sending).ok
+
+
+@pytest.mark.parametrize("deaf", ["count_dead_letters", "return_unrouted"])
+async def test_a_stop_that_is_not_heard_at_first(start, monkeypatch, deaf):
+    """aiormq loses a cancellation now and then that comes while a channel is closed."""
+    heard: list[str] = []
+    real = getattr(service_module, deaf)
+
+    async def losing_one(*arguments: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            heard.append("lost")
+        await real(*arguments)
+
+    monkeypatch.setattr(service_module, deaf, losing_one)
+    async with asyncio.timeout(15):
+        async with start():
+            pass
+    assert heard == ["lost"]
+
+
+async def test_a_job_comes_to_its_end_at_a_stop(tmp_path):
+    """Also without a broker, and while the rest has ended long since."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def job(_: Service) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.3)
+            ended.set()
+
+    settings = ServiceSettings(amqp_url="amqp://127.0.0.1:1/", store_url=f"sqlite:///{tmp_path}/probe.db")
+    service = Service("probe", settings, commands={}, consumes={}, publishes=(), repositories=[], jobs=[job])
+    app = service.asgi()
+    async with app.router.lifespan_context(app):
+        await begun.wait()
+    assert ended.is_set()
