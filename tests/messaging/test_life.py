@@ -103,6 +103,7 @@ async def test_a_store_that_is_away_for_long_gets_no_messages_held_until_the_bro
     start, plugs, operator, dead, monkeypatch
 ):
     monkeypatch.setattr(subscription, "AWAY_LOOKS", 2)
+    monkeypatch.setattr(subscription, "WATCH_SECONDS", 0.2)
     monkeypatch.setattr(service_module, "STORE_WATCH_SECONDS", 0.2)
     async with start() as service:
         plugs[0].fault = Unavailable("pulled the plug")

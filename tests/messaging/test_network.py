@@ -60,7 +60,7 @@ async def test_while_the_broker_does_not_confirm_a_message_is_held_and_not_given
 ):
     monkeypatch.setattr(consumer, "PAUSES", (0.01,))
     async with running(probe, REPOSITORIES, tmp_path, tap.url) as service:
-        service.publisher._timeout = 0.1
+        service.publisher._timeout = 0.03
         tap.freeze(1)  # the publisher's
         body = Envelope(id="m1", source="/x", type=probe.Fail.type(), data={"label": "held", "times": 30}).to_json()
         await operator.publish(Outgoing("", "probe.commands", body, "m1"))
