@@ -67,8 +67,12 @@ async def test_it_sends_and_serves_without_a_broker(sink: Sink, tmp_path):
         assert page.status_code == 200
         await sink.mails(1)
         await sink.stop()
-        metrics = (await browser.get("/metrics")).text
-        assert 'rummelig_mails_total{kind="confirm-subscription",outcome="sent"} 1.0' in metrics
+
+        async def metrics() -> str:
+            return (await browser.get("/metrics")).text
+
+        sent = 'rummelig_mails_total{kind="confirm-subscription",outcome="sent"} 1.0'
+        await until(metrics, lambda found: sent in found)
 
 
 async def test_readiness_tells_of_the_mail_server(sink: Sink, tmp_path):
