@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
@@ -18,6 +19,7 @@ from shared.store.mongo.files import Files
 from shared.store.mongo.snapshot import snapshot_of
 from shared.store.order import Order, parse_order
 from shared.store.port import Between, Collection, Document, Put, Snapshot, Trim, Where, declared, serving_index
+from shared.store.together import Grouped
 from shared.store.values import (
     clean_change,
     clean_document,
@@ -42,6 +44,7 @@ class MongoStore:
         self._url = url
         self._name = driver.database_of(url)
         self._collections: dict[str, Collection] = {}
+        self._together: dict[str, Grouped] = {}
         self._client: AsyncIOMotorClient[Document] | None = None
 
     async def open(self, collections: Sequence[Collection]) -> None:
@@ -51,6 +54,10 @@ class MongoStore:
             with answers(collection.name):
                 await self._database[collection.name].create_indexes(indexes.models(collection))
             self._collections[collection.name] = collection
+            target = self._target(collection)
+            self._together[collection.name] = Grouped(
+                partial(self.get_many, collection), partial(bulk.insert_many, target), partial(bulk.put, target)
+            )
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -72,12 +79,10 @@ class MongoStore:
             await self._target(collection).insert_one(clean)
 
     async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[str]:
-        return await bulk.insert_many(self._target(collection), [clean_document(document) for document in documents])
+        return await self._grouped(collection).insert([clean_document(document) for document in documents])
 
     async def get(self, collection: Collection, id: str) -> Document | None:
-        with answers(collection.name):
-            found: Document | None = await self._target(collection).find_one({"_id": clean_id(id)})
-        return found
+        return await self._grouped(collection).get(clean_id(id))
 
     async def get_many(self, collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
         with answers(collection.name):
@@ -113,7 +118,7 @@ class MongoStore:
 
     async def put(self, collection: Collection, puts: Sequence[Put]) -> list[bool]:
         clean = [Put(clean_id(p.id), clean_fields(p.id, p.fields, p.push), clean_push(p.push)) for p in puts]
-        return await bulk.put(self._target(collection), clean)
+        return await self._grouped(collection).put(clean)
 
     async def trim(self, collection: Collection, trims: Sequence[Trim]) -> None:
         await bulk.trim(self._target(collection), trims)
@@ -209,6 +214,11 @@ class MongoStore:
 
     def _target(self, collection: Collection) -> "AsyncIOMotorCollection[Document]":
         return self._database[declared(self._collections, collection).name]
+
+    def _grouped(self, collection: Collection) -> Grouped:
+        if self._client is None:
+            raise Unavailable(f"{self._name} is not open")
+        return self._together[declared(self._collections, collection).name]
 
     def _filter(self, collection: Collection, where: Where, order: Order | None = None) -> Document:
         """Undeclared where no index serves it: MongoDB itself would read the whole collection."""

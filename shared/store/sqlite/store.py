@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from shared.store.codec import dumps
@@ -19,6 +20,7 @@ from shared.store.sqlite.planning import Plan, plan_of
 from shared.store.sqlite.schema import Table
 from shared.store.sqlite.snapshot import snapshot_of
 from shared.store.sqlite.worker import Worker
+from shared.store.together import Grouped
 from shared.store.values import (
     clean_change,
     clean_document,
@@ -46,6 +48,7 @@ class SqliteStore:
         self._reader: Worker | None = None
         self._tables: dict[str, Table] = {}  # these two belong to the writer's thread
         self._schema = -1
+        self._together: dict[str, Grouped] = {}
 
     async def open(self, collections: Sequence[Collection]) -> None:
         if self._writer is None or self._reader is None:
@@ -54,6 +57,10 @@ class SqliteStore:
             self._reader.start()
         await self._write(lambda connection: schema.make(connection, collections))
         self._collections |= {collection.name: collection for collection in collections}
+        self._together |= {
+            name: Grouped(partial(self.get_many, c), partial(self._insert_many, name), partial(self._put, name))
+            for name, c in self._collections.items()
+        }
 
     async def close(self) -> None:
         workers = [worker for worker in (self._writer, self._reader) if worker]
@@ -73,12 +80,10 @@ class SqliteStore:
         await self._write(lambda c: writing.insert(c, self._table(c, name), clean, text))
 
     async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[str]:
-        clean = [(document, dumps(document)) for document in map(clean_document, documents)]
-        name = self._declared(collection).name
-        return await self._write(lambda c: writing.insert_many(c, self._table(c, name), clean))
+        return await self._grouped(collection).insert([clean_document(document) for document in documents])
 
     async def get(self, collection: Collection, id: str) -> Document | None:
-        return (await self.get_many(collection, [clean_id(id)])).get(id)
+        return await self._grouped(collection).get(clean_id(id))
 
     async def get_many(self, collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
         plan = self._plan(collection, {"_id": In([clean_id(each) for each in ids])})
@@ -106,8 +111,7 @@ class SqliteStore:
 
     async def put(self, collection: Collection, puts: Sequence[Put]) -> list[bool]:
         clean = [Put(clean_id(p.id), clean_fields(p.id, p.fields, p.push), clean_push(p.push)) for p in puts]
-        name = self._declared(collection).name
-        return await self._write(lambda c: writing.put(c, self._table(c, name), clean))
+        return await self._grouped(collection).put(clean)
 
     async def trim(self, collection: Collection, trims: Sequence[Trim]) -> None:
         name = self._declared(collection).name
@@ -177,6 +181,16 @@ class SqliteStore:
 
     def _declared(self, collection: Collection) -> Collection:
         return declared(self._collections, collection)
+
+    def _grouped(self, collection: Collection) -> Grouped:
+        return self._together[self._declared(collection).name]
+
+    async def _insert_many(self, name: str, documents: Sequence[Document]) -> list[str]:
+        texts = [(document, dumps(document)) for document in documents]
+        return await self._write(lambda c: writing.insert_many(c, self._table(c, name), texts))
+
+    async def _put(self, name: str, puts: Sequence[Put]) -> list[bool]:
+        return await self._write(lambda c: writing.put(c, self._table(c, name), puts))
 
     def _plan(self, collection: Collection, where: Where, order: str | None = None) -> Plan:
         return plan_of(self._declared(collection), clean_where(where), parse_order(order))
