@@ -96,6 +96,7 @@ class Service:
             self.publisher,
             replies=self.replies,
             metrics=self.metrics,
+            prefetch=settings.prefetch,
             trusted=settings.trusted_users,
         )
         self.subscription = Subscription(
@@ -106,6 +107,7 @@ class Service:
             prefetch=settings.prefetch,
             shutdown_seconds=settings.shutdown_seconds,
             prepare=self._prepare,
+            settle=self._consumer.acks.flush,
             away=lambda: self._store_reason is not None,
         )
         self._declared = asyncio.Event()

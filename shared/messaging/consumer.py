@@ -16,11 +16,11 @@ from uuid import uuid4
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from shared.contracts.base import Envelope, Message, Reply
 from shared.contracts.problems import Invalid, Refused
+from shared.messaging.acking import Acks
 from shared.messaging.cancelling import is_cancelled
 from shared.messaging.dispatch import Dispatch, Route, Unknown, Unreadable
 from shared.messaging.executor import Executor, Handler
@@ -57,6 +57,7 @@ class Consumer:
         *,
         replies: Replies,
         metrics: Metrics,
+        prefetch: int,
         trusted: Sequence[str] = (),
     ) -> None:
         self._executor = executor
@@ -65,7 +66,8 @@ class Consumer:
         self._metrics = metrics
         self._trusted = frozenset({topology.service, *trusted})
         self._newer = ("", 0.0)
-        self._dispatch = {queue: Dispatch(table, frozenset(trusted)) for queue, table in tables.items()}
+        self.acks = Acks(prefetch)
+        self._dispatch = {queue: Dispatch(queue, table, frozenset(trusted)) for queue, table in tables.items()}
 
     @property
     def reasons(self) -> list[str]:
@@ -80,7 +82,7 @@ class Consumer:
             # nobody here is meant to have. Laid aside, they would drown the dead letters.
             log.warning("events_bound_to_commands", queue=queue, exchange=raw.exchange)
             self._metrics.consumed(queue, "unknown", "foreign")
-            await _settle(raw.ack())
+            self.acks.done(queue, raw)
             return
         delivery = Delivery.of(raw, queue, self._trusted)
         try:
@@ -91,10 +93,10 @@ class Consumer:
             # Neither handled nor laid aside. It must not stay in hand for ever, nor come back at once.
             log.exception("gave_back", queue=queue, message_id=delivery.message_id)
             await asyncio.sleep(GIVE_BACK_SECONDS)
-            await _settle(raw.nack(requeue=True))
+            await self.acks.back(queue, raw)
             return
         self._metrics.consumed(queue, *outcome)
-        await _settle(raw.ack())
+        self.acks.done(queue, raw)
 
     async def _hold(self, delivery: Delivery) -> tuple[str, str]:
         """Handle the message; again while the broker does not confirm what follows from it, which changes nothing."""
@@ -114,23 +116,21 @@ class Consumer:
         envelope: Envelope | None = None
         try:
             envelope = dispatch.read(delivery)
-            delivery = replace(delivery, message_id=envelope.id)
+            if not delivery.message_id:
+                delivery = replace(delivery, message_id=envelope.id)
             route = dispatch.route(envelope, delivery)
         except Refused as refusal:
             if isinstance(refusal, Unknown) and delivery.queue.endswith(f".from.{delivery.sender}"):
                 # Its publisher vouches for it, and the queue is bound for it: a newer process of ours knows it.
                 return "unknown", await self._leave_to_newer(delivery, refusal)
             return "unknown", await self._refuse(delivery, envelope, refusal, None)
-        with (
-            bound_contextvars(
-                correlation_id=envelope.correlationid or envelope.id, message_id=envelope.id, type=envelope.type
-            ),
-            tracing.span(
-                f"{delivery.queue} {route.model.message_name}", envelope.traceparent, kind="consumer"
-            ) as traceparent,
-        ):
-            traced = envelope.model_copy(update={"traceparent": traceparent}) if traceparent else envelope
-            return route.model.type(), await self._run(delivery, traced, route)
+        # Each message has a task of its own, and with it what is bound here.
+        bind_contextvars(
+            correlation_id=envelope.correlationid or envelope.id, message_id=envelope.id, type=envelope.type
+        )
+        with tracing.span(route.spoken, envelope.traceparent, kind="consumer") as traceparent:
+            traced = envelope if traceparent == envelope.traceparent else _traced(envelope, traceparent)
+            return envelope.type, await self._run(delivery, traced, route)
 
     async def _run(self, delivery: Delivery, envelope: Envelope, route: Route) -> str:
         started = time.perf_counter()
@@ -147,7 +147,7 @@ class Consumer:
                 raise
             return await self._fail(delivery, envelope, route, error)
         finally:
-            self._metrics.handled(route.model.type(), time.perf_counter() - started)
+            self._metrics.handled(envelope.type, time.perf_counter() - started)
         if outcome.duplicate:
             self._metrics.duplicate(delivery.queue)
         if outcome.reply.problem and not delivery.reply_to and not outcome.skipped:
@@ -262,8 +262,5 @@ class Consumer:
         await self._replies.send(answer)
 
 
-async def _settle(settling: Any) -> None:
-    try:
-        await settling
-    except (AMQPError, OSError, RuntimeError) as error:
-        log.info("settled_too_late", error=str(error))  # the channel is gone: the broker brings the message again
+def _traced(envelope: Envelope, traceparent: str | None) -> Envelope:
+    return envelope.model_copy(update={"traceparent": traceparent})

@@ -34,6 +34,8 @@ class Route:
     model: type[Message]
     handler: Handler
     senders: Sequence[str]
+    spoken: str = ""
+    """What a trace calls it: queue and message."""
 
     @property
     def handler_name(self) -> str:
@@ -44,9 +46,11 @@ class Route:
 class Dispatch:
     """The table of one queue: CloudEvents type -> route."""
 
-    def __init__(self, table: Mapping[type[Message], Handler], trusted: frozenset[str]) -> None:
+    def __init__(self, queue: str, table: Mapping[type[Message], Handler], trusted: frozenset[str]) -> None:
         self._trusted = trusted
-        self.routes = {m.type(): Route(m, handler, _senders(m)) for m, handler in table.items()}
+        self.routes = {
+            m.type(): Route(m, handler, _senders(m), f"{queue} {m.message_name}") for m, handler in table.items()
+        }
 
     def read(self, delivery: Delivery) -> Envelope:
         """The CloudEvent in the body. Unreadable where it is none."""

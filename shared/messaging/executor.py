@@ -23,6 +23,8 @@ from shared.store.work import INBOX, Applied, Pending, Work, remember
 type Handler = Callable[[Any, Work], Awaitable[BaseModel | None]]
 """`async def verb_object(message, work) -> result`: load, decide, save."""
 
+CANONICAL = json.JSONEncoder(sort_keys=True)
+
 RACES = 200
 """How often a lost race is retried from the load before it counts as a fault."""
 
@@ -36,6 +38,11 @@ class Outcome:
     reply: Reply
     duplicate: bool = False
     skipped: bool = False
+
+
+DONE = Outcome(Reply.done(None))
+DONE_JSON = DONE.reply.to_json().decode()
+"""What almost every event ends with."""
 
 
 class Executor:
@@ -168,18 +175,20 @@ class Executor:
             except Stale:
                 await asyncio.sleep(random.uniform(0, min(0.001 * 2**race, 0.1)))  # noqa: S311 - no secret
             finally:
-                self._relay(work.pending)
+                if work.pending:
+                    self._relay(work.pending)
         raise Stale(f"{envelope.type} {envelope.id}: lost {RACES} races for its aggregate")
 
     async def _attempt(
         self, work: Work, message: Message | None, handler: Handler, digest: str, remember_refusal: bool
     ) -> Outcome:
         try:
-            reply = Reply.done(await handler(message, work))
+            result = await handler(message, work)
         except Refused as refusal:
             return await self._refuse(work, refusal, digest, remember_refusal)
-        await work.commit(self._entry(work, reply, digest))
-        return Outcome(reply)
+        done = Outcome(Reply.done(result)) if result is not None else DONE
+        await work.commit(self._entry(work, done.reply, digest))
+        return done
 
     async def _traceless(self, work: Work, message: Message | None, handler: Handler) -> Outcome:
         try:
@@ -198,7 +207,8 @@ class Executor:
         return Outcome(reply)
 
     def _entry(self, work: Work, reply: Reply, digest: str) -> Document:
-        return {"id": work.inbox_id, "reply": reply.to_json().decode(), "digest": digest, "at": work.now}
+        said = DONE_JSON if reply is DONE.reply else reply.to_json().decode()
+        return {"id": work.inbox_id, "reply": said, "digest": digest, "at": work.now}
 
 
 def order_key(envelope: Envelope, model: type[Message]) -> str:
@@ -210,7 +220,7 @@ def order_key(envelope: Envelope, model: type[Message]) -> str:
 
 def _digest(envelope: Envelope) -> str:
     """Of what the message says, in whatever order its fields stand: a sender may build it anew to send it again."""
-    said = json.dumps([envelope.type, envelope.data], sort_keys=True)
+    said = CANONICAL.encode([envelope.type, envelope.data])
     return hashlib.sha256(said.encode()).hexdigest()
 
 

@@ -33,9 +33,9 @@ DETAIL_LENGTH = 1000
 FRAMES = 12
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Delivery:
-    """A message as a queue brought it, with what is known of its past."""
+    """A message as a queue brought it, with what is known of its past. Not frozen: every message makes one."""
 
     queue: str
     body: bytes
@@ -54,19 +54,19 @@ class Delivery:
 
         Nobody has a reply sent into the services' own queues, which only they may write to: as if none was wanted.
         """
-        headers = dict(raw.headers or {})
-        passed_on = raw.user_id in trusted and isinstance(headers.get(SENDER), str)
+        headers = raw.headers or {}
         ours = raw.user_id in trusted
+        passed_on = ours and isinstance(headers.get(SENDER), str)
         return cls(
             queue=queue,
             body=raw.body,
             message_id=raw.message_id or "",
             correlation_id=raw.correlation_id or "",
             sender=str(headers[SENDER]) if passed_on else raw.user_id or "",
-            reply_to=None if is_inner(raw.reply_to or "") else raw.reply_to,
+            reply_to=raw.reply_to if raw.reply_to and not is_inner(raw.reply_to) else None,
             content_type=raw.content_type or "",
             tries=count(headers.get(TRIES)) if ours else 0,
-            first=str(headers.get(FIRST)) if ours and headers.get(FIRST) else datetime.now(UTC).isoformat(),
+            first=str(headers.get(FIRST) or "") if ours else "",
             headers=headers,
         )
 
@@ -132,10 +132,11 @@ class Failing:
             await self._publisher.publish(copy)
 
     def _copy(self, delivery: Delivery, failure: Failure, exchange: str, routing_key: str) -> Outgoing:
+        now = datetime.now(UTC).isoformat()
         headers = {
             TRIES: delivery.tries + 1,
-            FIRST: delivery.first,
-            LAST: datetime.now(UTC).isoformat(),
+            FIRST: delivery.first or now,
+            LAST: now,
             SENDER: delivery.sender,
             QUEUE: delivery.queue,
             REASON: failure.reason,

@@ -1,27 +1,54 @@
 """One at a time for each key, in the order of asking; different keys go on side by side."""
 
-from asyncio import Lock
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections import deque
+
+type _Locks = dict[str, deque[asyncio.Future[None]]]
+"""Key that is held -> who waits for it."""
 
 
 class KeyedLock:
-    """Locks by key that exist only while somebody holds or awaits them. asyncio's Lock is first come, first served."""
+    """Locks by key that exist only while somebody holds or awaits them; first come, first served."""
 
     def __init__(self) -> None:
-        self._locks: dict[str, tuple[Lock, int]] = {}
+        self._locks: _Locks = {}
 
-    @asynccontextmanager
-    async def hold(self, key: str) -> AsyncIterator[None]:
-        """Wait for the key's turn and hold it."""
-        lock, users = self._locks.get(key, (Lock(), 0))
-        self._locks[key] = (lock, users + 1)
+    def hold(self, key: str) -> "_Hold":
+        """`async with`: wait for the key's turn and hold it."""
+        return _Hold(self._locks, key)
+
+
+class _Hold:
+    """A class of its own and no generator: every message passes here."""
+
+    __slots__ = ("_key", "_locks")
+
+    def __init__(self, locks: _Locks, key: str) -> None:
+        self._locks = locks
+        self._key = key
+
+    async def __aenter__(self) -> None:
+        queue = self._locks.get(self._key)
+        if queue is None:
+            self._locks[self._key] = deque()
+            return
+        turn = asyncio.get_running_loop().create_future()
+        queue.append(turn)
         try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._locks[key]
-            if users == 1:
-                del self._locks[key]
-            else:
-                self._locks[key] = (lock, users - 1)
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._next()  # it was our turn already
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._next()
+
+    def _next(self) -> None:
+        queue = self._locks[self._key]
+        while queue:
+            turn = queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._locks[self._key]

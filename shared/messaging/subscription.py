@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any
 
 import structlog
+from aio_pika import IncomingMessage
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustQueue
 from faststream import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
-from faststream.rabbit.annotations import RabbitMessage
+from faststream.rabbit.message import RabbitMessage
 
 from shared.messaging.publisher import HEARTBEAT
 
@@ -34,8 +35,14 @@ AWAY_LOOKS = 600
 a consumer that holds a message for 30 minutes loses its channel, again and again, and each time counts as a delivery.
 """
 
+NO_ID = "-"
+
 CONNECT_SECONDS = 10.0
 """How long the broker may take to answer a new connection."""
+
+
+async def _nothing() -> None:
+    """Every message is settled by whoever takes it."""
 
 
 class Subscription:
@@ -51,6 +58,7 @@ class Subscription:
         prefetch: int,
         shutdown_seconds: float,
         prepare: Callable[[], Awaitable[None]],
+        settle: Callable[[], Awaitable[None]] = _nothing,
         away: Callable[[], bool] = lambda: False,
     ) -> None:
         self._url = url
@@ -60,6 +68,7 @@ class Subscription:
         self._prefetch = prefetch
         self._shutdown_seconds = shutdown_seconds
         self._prepare = prepare
+        self._settle = settle
         self._away = away
         self._broker: RabbitBroker | None = None
         self.reasons: list[str] = ["consumers are not started yet"]
@@ -112,6 +121,8 @@ class Subscription:
         grace = 1 if self._away() else self._shutdown_seconds + 2  # what waits for the store does not come to its end
         with contextlib.suppress(Exception):
             async with asyncio.timeout(grace):
+                await asyncio.gather(*(subscriber.stop() for subscriber in broker.subscribers))
+                await self._settle()
                 await broker.stop()
         if connection is not None and not connection.is_closed:
             with contextlib.suppress(Exception):
@@ -134,6 +145,7 @@ class Subscription:
                 ack_policy=AckPolicy.MANUAL,  # Consumer settles in every case; its parser cannot fail
                 channel=Channel(prefetch_count=self._prefetch),
                 no_reply=True,
+                parser=_unparsed,
                 decoder=_as_is,
             )
             subscriber(partial(_handle, self._take, queue))
@@ -156,6 +168,11 @@ async def _begin(broker: RabbitBroker) -> None:
     except asyncio.CancelledError:
         await asyncio.wait([starting], timeout=CONNECT_SECONDS + 1)
         raise
+
+
+async def _unparsed(raw: IncomingMessage) -> RabbitMessage:
+    """No more than FastStream asks for: its own parser makes up ids for what has none, the dearest thing on the way."""
+    return RabbitMessage(raw_message=raw, body=raw.body, message_id=NO_ID, correlation_id=NO_ID)
 
 
 async def _as_is(message: RabbitMessage) -> RabbitMessage:

@@ -1,9 +1,10 @@
 """What a service counts and measures, for Prometheus. Labels are bounded, whatever the messages hold."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -35,6 +36,24 @@ class Bounded:
         return OTHER
 
 
+class Series:
+    """The series of one metric by what their labels are made of; each is looked for once."""
+
+    def __init__(self, metric: Any, *bounds: Callable[[str], str]) -> None:
+        self._metric = metric
+        self._bounds = bounds
+        self._found: dict[tuple[str, ...], Any] = {}
+
+    def __call__(self, *values: str) -> Any:
+        """The series; each label is bounded by its own rule."""
+        found = self._found.get(values)
+        if found is None:
+            found = self._metric.labels(*(bound(value) for bound, value in zip(self._bounds, values, strict=True)))
+            if len(self._found) < MOST_VALUES:
+                self._found[values] = found
+        return found
+
+
 class Metrics:
     """The metrics of one service, in a registry of their own.
 
@@ -46,7 +65,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
         Info("rummelig_service", "The service", registry=registry).info({"service": service})
-        self._queue, self._outcome, self._kind = Bounded(), Bounded(), Bounded()
+        queue, outcome, kind = Bounded(), Bounded(), Bounded()
 
         def counter(name: str, says: str, *labels: str) -> Counter:
             return Counter(f"rummelig_{name}", says, labels, registry=registry)
@@ -54,16 +73,19 @@ class Metrics:
         def gauge(name: str, says: str) -> Gauge:
             return Gauge(f"rummelig_{name}", says, registry=registry)
 
-        self._consumed = counter("consumed", "Messages handled, by how it ended", "queue", "type", "outcome")
-        self._retried = counter("retried", "Messages put back to be tried again later", "queue", "type")
-        self._dead = counter("dead_lettered", "Messages given up, by reason", "queue", "reason")
-        self._duplicates = counter("duplicates", "Messages that had been handled before", "queue")
+        consumed = counter("consumed", "Messages handled, by how it ended", "queue", "type", "outcome")
+        self._consumed = Series(consumed, queue, known, outcome)
+        retried = counter("retried", "Messages put back to be tried again later", "queue", "type")
+        self._retried = Series(retried, queue, known)
+        self._dead = Series(counter("dead_lettered", "Messages given up, by reason", "queue", "reason"), queue, outcome)
+        self._duplicates = Series(counter("duplicates", "Messages that had been handled before", "queue"), queue)
         self._relayed = counter("relayed", "Events that the broker has confirmed")
-        self._unrouted = counter("unrouted", "Events that no queue is bound for", "type")
-        self._mails = counter("mails", "Mails, by kind and how it ended", "kind", "outcome")
-        self._seconds = Histogram(
+        self._unrouted = Series(counter("unrouted", "Events that no queue is bound for", "type"), known)
+        self._mails = Series(counter("mails", "Mails, by kind and how it ended", "kind", "outcome"), kind, outcome)
+        seconds = Histogram(
             "rummelig_handler_seconds", "Time that handling took", ("type",), buckets=SECONDS, registry=registry
         )
+        self._seconds = Series(seconds, known)
         self._http = Histogram(
             "rummelig_http_seconds", "Time that requests took", ("status",), buckets=SECONDS, registry=registry
         )
@@ -83,15 +105,15 @@ class Metrics:
 
     def consumed(self, queue: str, type: str, outcome: str) -> None:
         """One message was handled and settled."""
-        self._consumed.labels(self._queue(queue), known(type), self._outcome(outcome)).inc()
+        self._consumed(queue, type, outcome).inc()
 
     def retried(self, queue: str, type: str) -> None:
         """One message goes through a retry queue."""
-        self._retried.labels(self._queue(queue), known(type)).inc()
+        self._retried(queue, type).inc()
 
     def dead_lettered(self, queue: str, reason: str) -> None:
         """One message goes to the dead letters; `reason` is a word of a small set, no sentence."""
-        self._dead.labels(self._queue(queue), self._outcome(reason)).inc()
+        self._dead(queue, reason).inc()
 
     def dead_letters(self, service: str, count: int) -> None:
         """So many dead letters of the service wait for an operator, as the broker counts them."""
@@ -99,7 +121,7 @@ class Metrics:
 
     def duplicate(self, queue: str) -> None:
         """One message had been handled before."""
-        self._duplicates.labels(self._queue(queue)).inc()
+        self._duplicates(queue).inc()
 
     def relayed(self, count: int = 1) -> None:
         """So many events were confirmed by the broker."""
@@ -107,15 +129,15 @@ class Metrics:
 
     def unrouted(self, type: str) -> None:
         """One event reached no queue."""
-        self._unrouted.labels(known(type)).inc()
+        self._unrouted(type).inc()
 
     def mail(self, kind: str, outcome: str) -> None:
         """One mail ended: sent, failed, bounced, uncertain, suppressed, …"""
-        self._mails.labels(self._kind(kind), self._outcome(outcome)).inc()
+        self._mails(kind, outcome).inc()
 
     def handled(self, type: str, seconds: float) -> None:
         """Handling one message of the type took so long."""
-        self._seconds.labels(known(type)).observe(seconds)
+        self._seconds(type).observe(seconds)
 
     def http(self, status: int, seconds: float) -> None:
         """One request was answered with this status."""
