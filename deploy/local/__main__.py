@@ -63,6 +63,12 @@ def _chaos(arguments: list[str]) -> int:
     return chaos.main(arguments)
 
 
+def _bench(arguments: list[str]) -> int:
+    from tests.bench import command
+
+    return command.main(arguments)
+
+
 def _operate(arguments: list[str]) -> int:
     from deploy.local.commands import operate
 
@@ -79,6 +85,7 @@ COMMANDS: dict[str, tuple[Run, str]] = {
     "restore": (_restore, "fills the empty stores of a system that is down from a backup"),
     "test": (_test, "runs the tests [pytest arguments; --faults: the long ones too]"),
     "chaos": (_chaos, "a load under random faults, and what was lost [--seconds N --seed S|A..B --json]"),
+    "bench": (_bench, "what it costs against bare code, in figures [names] [--json FILE --store URL --scale N]"),
     "send": (_operate, "sends a command and prints its reply: send <service> <command> [file|-]"),
     "watch": (_operate, "follows events as they happen [pattern]"),
     "dead": (_operate, "dead letters: list, show, edit, replay, drop; audit"),
