@@ -67,9 +67,9 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 @asynccontextmanager
 async def _through(url: str, wire: Wire) -> AsyncIterator[Store]:
     """A store whose connections go through a wire that a test can cut."""
-    host, _, rest = url.removeprefix("mongodb://").partition("/")
+    host, _, name = url.removeprefix("mongodb://").partition("?")[0].partition("/")
     async with dropping_replies(host, wire) as port:
-        store = connect(f"mongodb://127.0.0.1:{port}/{rest}?directConnection=true&serverSelectionTimeoutMS=2000")
+        store = connect(f"mongodb://127.0.0.1:{port}/{name}?directConnection=true&serverSelectionTimeoutMS=2000")
         await store.open([THINGS])
         try:
             yield store

@@ -143,6 +143,7 @@ def _mongoeco() -> Iterator[str]:
         assert server.stdout is not None
         port = server.stdout.readline().strip()
         try:
-            yield f"mongodb://127.0.0.1:{port}"
+            # It answers one thing after the other: a look at its health may have to wait for a large write.
+            yield f"mongodb://127.0.0.1:{port}/?connectTimeoutMS=30000"
         finally:
             server.stdin.close()
