@@ -1,0 +1,25 @@
+"""The benchmark runs to its end on a small scale, and says what its figures hang on. No figure is asserted."""
+
+import json
+from pathlib import Path
+
+from tests.support.embedded import rummelig
+
+
+def test_figures_are_told_and_written(tmp_path: Path):
+    file = tmp_path / "figures.json"
+    done = rummelig("bench", "consume", "--scale", "0.01", "--rounds", "1", "--json", str(file), home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(file.read_text())
+    assert {"cpus", "python", "sqlite", "faststream"} <= set(told["machine"])
+    assert told["store"] == "sqlite"
+    assert len(done.stdout.splitlines()) == len(told["figures"]) == 5
+    for figure in told["figures"]:
+        assert figure["low"] <= figure["ratio"] <= figure["high"]
+        assert figure["reached"] in {True, False, None}
+
+
+def test_a_name_that_is_not_there_is_told(tmp_path: Path):
+    done = rummelig("bench", "konsum", home=tmp_path)
+    assert done.returncode == 2
+    assert "consume" in done.stderr
