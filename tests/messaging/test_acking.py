@@ -15,10 +15,12 @@ COUNT = 300
 
 @pytest.fixture
 async def queue(broker):
-    """A queue with so many messages, on a channel of its own."""
+    """A queue with so many messages, on a channel of its own. A classic one: a quorum queue under load still has
+    acknowledgements to work off when their channel closes, and hands those messages out again.
+    """
     async with await aio_pika.connect(broker.url("operator")) as connection:
         channel = await connection.channel()
-        found = await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+        found = await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "classic"})
         for number in range(COUNT):
             await channel.default_exchange.publish(aio_pika.Message(str(number).encode()), QUEUE)
         yield found
