@@ -93,7 +93,7 @@ class Metrics:
         self.outbox_waiting = gauge("outbox_waiting", "Documents in memory whose events wait to be sent")
         self.unrouted_waiting = gauge("unrouted_waiting", "Events that wait until a queue is bound for them")
         self.ready = gauge("ready", "1 if the service is ready, as /readyz tells")
-        self.log_bound = gauge("log_bound", "1 if the log of all events is bound; what a start has to tell waits until it is")
+        self.log_bound = gauge("log_bound", "1 if the log of all events is bound; a start's events wait until it is")
         self.consumers_missing = gauge("consumers_missing", "Queues that this process should consume from and does not")
         self._dead_waiting = Gauge(
             "rummelig_dead_letters", "Dead letters that wait for an operator", ("service",), registry=registry
