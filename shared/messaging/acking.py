@@ -31,7 +31,8 @@ class Acks:
         """Acknowledge it, soon."""
         if (tags := self._of(queue, message)) is not None:
             tags.done.append(message.delivery_tag or 0)
-            if len(tags.done) >= self._group:
+            # What came before is told at once: each time that a process dies with it in hand counts against it.
+            if message.redelivered or len(tags.done) >= self._group:
                 self._tell(tags)
             elif tags.timer is None:
                 tags.timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._tell, tags)

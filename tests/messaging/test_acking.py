@@ -6,6 +6,7 @@ import random
 import aio_pika
 import pytest
 
+from shared.messaging import acking
 from shared.messaging.acking import Acks
 from tests.support.running import until
 
@@ -114,3 +115,24 @@ async def test_what_is_done_on_a_channel_that_is_gone_is_nobodys_any_more(broker
         return await left(broker)
 
     await until(rest, lambda found: found in {COUNT, COUNT - 1})
+
+
+async def test_what_was_handed_out_before_is_told_at_once(broker, queue, monkeypatch):
+    """A process that dies again and again must get rid of what it has done, or innocents reach the delivery limit."""
+    monkeypatch.setattr(acking, "LINGER_SECONDS", 3600.0)
+    acks = Acks(prefetch=1000)
+    (first,) = await taken(queue, 1)
+    await queue.cancel(first.consumer_tag)
+    await first.nack(requeue=True)
+    again: list[aio_pika.abc.AbstractIncomingMessage] = []
+
+    async def take(message) -> None:
+        again.append(message)
+        acks.done(QUEUE, message)
+
+    await queue.consume(take)
+
+    async def next_one() -> bool:
+        return [message.redelivered for message in again] == [True, False]
+
+    await until(next_one)
