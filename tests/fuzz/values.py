@@ -5,18 +5,19 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-PRODUCT = str(71 * 137)
-"""What a template engine makes of the expressions below: it must stand in no mail and on no page."""
+PRODUCT = str(7741027 * 1379999)
+"""What a template engine makes of the expressions below: it must stand in no mail and on no page. So
+long that no figure of a metric is it by chance."""
 
 TEMPLATES = (
-    "{{ 71*137 }}",
-    "{% print(71*137) %}",
+    "{{ 7741027*1379999 }}",
+    "{% print(7741027*1379999) %}",
     "{{ ''.__class__.__mro__ }}",
-    "${71*137}",
-    "#{71*137}",
-    "<%= 71*137 %>",
-    "{{= 71*137 }}",
-    "%(71*137)s {0.__class__} %n%s%x",
+    "${7741027*1379999}",
+    "#{7741027*1379999}",
+    "<%= 7741027*1379999 %>",
+    "{{= 7741027*1379999 }}",
+    "%(7741027*1379999)s {0.__class__} %n%s%x",
     "{{ config }}{{ self }}{# comment #}",
 )
 OTHER_RECIPIENT = "mallory@attack.example"
