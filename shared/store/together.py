@@ -37,29 +37,27 @@ class Together[Asked, Answer]:
         while self._waiting:
             some, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
             try:
-                answers = await self._ask([asked for asked, _ in some])
+                await self._answer(some)
             except asyncio.CancelledError:
                 for _, waiting in [*some, *self._waiting]:
                     waiting.cancel()
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, who waits gets it
-                await self._one_by_one(some, error)
-            else:
-                for (_, waiting), answer in zip(some, answers, strict=True):
-                    if not waiting.done():
-                        waiting.set_result(answer)
 
-    async def _one_by_one(self, some: Sequence[tuple[Asked, asyncio.Future[Answer]]], error: Exception) -> None:
-        for asked, waiting in some:
-            if waiting.done():
-                continue  # nobody waits any more
-            if len(some) == 1 or isinstance(error, Unavailable):
-                waiting.set_exception(error)
-                continue
-            try:
-                waiting.set_result((await self._ask([asked]))[0])
-            except Exception as own:  # noqa: BLE001 - as above
-                waiting.set_exception(own)
+    async def _answer(self, some: Sequence[tuple[Asked, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers = await self._ask([asked for asked, _ in some])
+        except Exception as error:  # noqa: BLE001 - whatever it is, who waits gets it
+            if len(some) > 1 and not isinstance(error, Unavailable):
+                for each in some:
+                    await self._answer([each])
+                return
+            for _, waiting in some:
+                if not waiting.done():  # else nobody waits any more
+                    waiting.set_exception(error)
+        else:
+            for (_, waiting), answer in zip(some, answers, strict=True):
+                if not waiting.done():
+                    waiting.set_result(answer)
 
 
 class Grouped:

@@ -104,3 +104,24 @@ async def test_who_no_longer_waits_holds_up_nobody() -> None:
     with pytest.raises(asyncio.CancelledError):
         await gone
     assert await together(3) == 6
+
+
+async def test_who_goes_while_each_is_asked_by_itself_holds_up_nobody() -> None:
+    gate, alone = asyncio.Event(), asyncio.Event()
+
+    async def ask(numbers: Sequence[int]) -> list[int]:
+        if len(numbers) == 1:
+            alone.set()
+            await gate.wait()
+        elif -1 in numbers:
+            raise ValueError("below nothing")
+        return [2 * number for number in numbers]
+
+    together = Together[int, int](ask)
+    gone, stays, wrong = (asyncio.create_task(together(number)) for number in (1, 2, -1))
+    await alone.wait()  # all together failed, and now the first is asked by itself
+    gone.cancel()
+    gate.set()
+    async with asyncio.timeout(5):
+        assert await stays == 4
+        assert await wrong == -2
