@@ -96,7 +96,7 @@ def _fill(file: sqlite3.Connection, collection: Collection, documents: Iterable[
             clean = clean_document(document)
             rows.append((row, clean["_id"], clean["version"], dumps(clean)))
             for index, held in zip(table.indexes, keys, strict=True):
-                held += [(key, row) for key in index.entries(clean)]
+                held += [(key, row) for key in index.held(index.entries(clean))]
         file.executemany(f"INSERT INTO {table.name} VALUES (?, ?, ?, ?)", rows)
     for index, held in zip(table.indexes, keys, strict=True):
         held.sort()
