@@ -1,4 +1,4 @@
-"""`latency`: a supplier is registered at one service; when is the reply in, when does its copy stand in another's store?
+"""`latency`: a supplier registers at one service; when is the reply in, when does its copy stand in another's store?
 
 Real processes of both sides on one broker, each with its SQLite file, which a further process watches. An event's time
 runs from when the supplier stands in the first store until it stands in the second. On SQLite, whatever --store says.
