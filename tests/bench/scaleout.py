@@ -26,7 +26,7 @@ from shared.store.work import INBOX, OWN_COLLECTIONS
 from tests.bench.bench import Bench
 from tests.bench.consume import QUEUE
 from tests.bench.measuring import Cost, Figure, compared, cpu_of, in_turn
-from tests.messaging.probe import CONSUMES, SEEN, Added
+from tests.messaging.probe import SEEN, Added, see
 
 EVENTS, AGGREGATES, ROUNDS = 4_000, 50, 2
 PROCESSES = (1, 2, 4)
@@ -36,7 +36,7 @@ PATIENCE = 60.0
 async def filled(url: str, count: int) -> None:
     """So many events of a few aggregates in the queue: first all at version 1, then at 2, and so on."""
     async with await aio_pika.connect(url) as connection:
-        await declare(connection, topology("probe", CONSUMES, (), (1.0,)))
+        await declare(connection, topology("probe", {Added: see}, (), (1.0,)))
         channel = await connection.channel()
         for start in range(0, count, 500):
             messages = [_message(number) for number in range(start, min(count, start + 500))]
