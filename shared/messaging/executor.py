@@ -176,7 +176,9 @@ class Executor:
     async def _carry_out(self, units: Sequence[Unit], handler: Handler) -> None:
         """Bring units to their outcomes: one decision after another, one write for all, again when it was too late."""
         for race in range(RACES):
-            waiting = await self._unseen(units)
+            waiting = _first_of_each(units)
+            if not isinstance(handler, Gathered):
+                waiting = await self._unseen(waiting)
             if not waiting:
                 return
             works = self._works(waiting)
@@ -196,18 +198,13 @@ class Executor:
             raise Stale(f"{first.type} {first.id}: lost {RACES} races for its aggregate")
 
     async def _unseen(self, units: Sequence[Unit]) -> list[Unit]:
-        """Those without an outcome, which the inbox does not know either."""
-        waiting = [unit for unit in units if unit.outcome is None]
-        asked = [unit for unit in waiting if not unit.traceless]
+        """Those that the inbox does not know; the others have their outcome now."""
+        asked = [unit for unit in units if not unit.traceless]
         found = await asyncio.gather(*(self.store.get(INBOX, unit.inbox_id) for unit in asked))
         for unit, seen in zip(asked, found, strict=True):
             if seen is not None:
                 unit.again(seen)
-        first: dict[str, Unit] = {}
-        for unit in waiting:
-            if unit.outcome is None:
-                first.setdefault(unit.inbox_id, unit)  # one that is there several times waits for the first of them
-        return list(first.values())
+        return [unit for unit in units if unit.outcome is None]
 
     def _works(self, units: Sequence[Unit]) -> list[Work]:
         now, group = self.clock(), Group()
@@ -231,7 +228,12 @@ class Executor:
         ended: list[tuple[Unit, Work, Outcome]] = []
         refused: list[tuple[Unit, Work, Refused]] = []
         decide = await _decide(units, works[0], handler)
+        gathered = isinstance(handler, Gathered)
+        if gathered:  # after the load: who handles one of them from now on makes the write stale
+            await self._unseen(units)
         for unit, work in zip(units, works, strict=True):
+            if unit.outcome is not None:
+                continue
             try:
                 result = await decide(unit.message, work)
             except Refused as refusal:
@@ -242,7 +244,7 @@ class Executor:
             (work, self._entry(work, outcome.reply, unit.digest)) for unit, work, outcome in ended if not unit.traceless
         ]
         if kept:
-            await commit(kept)
+            await commit(kept, looked=gathered)
         for unit, _, outcome in ended:
             unit.outcome = outcome
         for unit, work, why in refused:
@@ -265,6 +267,15 @@ class Executor:
     def _entry(self, work: Work, reply: Reply, digest: str) -> Document:
         said = DONE_JSON if reply is DONE.reply else reply.to_json().decode()
         return {"id": work.inbox_id, "reply": said, "digest": digest, "at": work.now}
+
+
+def _first_of_each(units: Sequence[Unit]) -> list[Unit]:
+    """Those without an outcome; one that is there several times waits for the first of them."""
+    first: dict[str, Unit] = {}
+    for unit in units:
+        if unit.outcome is None:
+            first.setdefault(unit.inbox_id, unit)
+    return list(first.values())
 
 
 async def _decide(units: Sequence[Unit], work: Work, handler: Handler) -> Decide[Any]:

@@ -16,14 +16,15 @@ MOST_OWED_BYTES = 4 << 20
 """A document too large to be written waits for its relay if so much of it is owed; else the message is at fault."""
 
 
-async def commit(ended: Sequence[tuple[Work, Document]]) -> None:
+async def commit(ended: Sequence[tuple[Work, Document]], *, looked: bool = False) -> None:
     """Write what units of work of one group ended with: each with its inbox entry. What they staged is one aggregate at
     versions that follow one another; it is one conditional write, and beside it what follows from it. Stale: decide
-    again from the load. Applied: one of them was carried out before, and nothing is written.
+    again from the load. Applied: one of them was carried out before, and nothing is written. `looked`: the inbox was
+    asked after the load.
     """
     staged = [(work, work.staged, entry) for work, entry in ended if work.staged is not None]
     if staged:
-        pending = await _Writing(staged).write()
+        pending = await _Writing(staged).write(looked=looked)
         staged[0][0].pending.append(pending)
     await remember(ended[0][0].store, [entry for work, entry in ended if work.staged is None])
 
@@ -44,9 +45,9 @@ class _Writing:
         self._outbox = [event for _, each, _ in parts for event in each.outbox]
         self._beside = [write for _, each, _ in parts for write in each.beside]
 
-    async def write(self) -> Pending:
+    async def write(self, *, looked: bool) -> Pending:
         """What the relay is to tell, and to take out of the document."""
-        if self._version > 0:
+        if self._version > 0 and not looked:
             await self._end_if_seen()
         # It owed at most as much when it is written: whoever adds to it meanwhile makes this write stale.
         if self._group.owed.get((self._collection.name, self._id), 0) >= MOST_OWED:

@@ -1,7 +1,7 @@
 """Messages that wait for one key, handled together: each ends as if it had been handled alone, in its turn."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,8 @@ from shared.messaging.executor import Executor
 from shared.messaging.gathering import MOST, Decide, Gathered
 from shared.messaging.unit import Outcome
 from shared.store.errors import Unavailable
-from shared.store.work import OWN_COLLECTIONS, Pending, Work
+from shared.store.port import Collection, Document, Trim
+from shared.store.work import INBOX, OWN_COLLECTIONS, Pending, Work
 from tests.messaging.probe import COUNTERS, Add, Added, Counter, Fail, Total
 from tests.support.stores import fresh_store
 from tests.support.watched import Counting, Dying, Killed
@@ -204,3 +205,38 @@ async def test_a_store_that_is_away_is_told_to_each_once(store):
     outcomes = await rig.add(*(message(f"m{n}") for n in range(5)))
     assert [type(outcome) for outcome in outcomes] == [Unavailable] * 5
     assert rig.store.calls["insert"] == 1
+
+
+class Interrupted:
+    """A store during whose first look into the inbox another process does something, before it or after it."""
+
+    def __init__(self, store: Any, act: Callable[[], Awaitable[None]], *, before: bool) -> None:
+        self._store = store
+        self._acts = [act]
+        self._before = before
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def get(self, collection: Collection, id: str) -> Document | None:
+        acts = self._acts if collection.name == INBOX.name else []
+        if acts and self._before:
+            await acts.pop()()
+        found: Document | None = await self._store.get(collection, id)
+        if acts and not self._before:
+            await acts.pop()()
+        return found
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_what_another_process_finishes_meanwhile_mark_and_all_has_no_second_effect(store, before):
+    other = Rig(store)
+
+    async def finish() -> None:
+        assert totals(await other.add(message("m1"))) == [1]
+        (pending,) = other.owed
+        await store.trim(COUNTERS.collection, [Trim(pending.id, {"applied": pending.applied})])
+
+    outcomes: list[Any] = await Rig(Interrupted(store, finish, before=before)).add(message("m1"), message("m2"))
+    assert totals(outcomes) == [1, 2]
+    assert [outcome.duplicate for outcome in outcomes] == [True, False]

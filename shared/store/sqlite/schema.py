@@ -65,6 +65,11 @@ class Table:
         """Quoted for SQL."""
         return quoted(f"c/{self.collection}")
 
+    @cached_property
+    def has_unique(self) -> bool:
+        """Whether a write can find a key taken."""
+        return any(table.index.unique for table in self.indexes)
+
     def write_entries(self, connection: sqlite3.Connection, row: int, old: Document | None, new: Document) -> None:
         """Bring the index tables from the old document to the new one. Duplicate where a unique key is taken."""
         for table in self.indexes:
