@@ -69,6 +69,7 @@ class Publisher:
         """Waits until the one of the same id has ended."""
         self._turn: _Turn | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     @cached_property
     def user(self) -> str:
@@ -240,9 +241,14 @@ class Publisher:
     async def _disconnect(self) -> None:
         connection, self._connection, self._channel, self._lane = self._connection, None, None, None
         if connection is not None:
-            with contextlib.suppress(AMQPError, OSError, TimeoutError):
-                async with asyncio.timeout(2):
-                    await connection.close()
+            # In a task that is left alone when it takes too long: aiormq waits for a stuck socket, whoever cancels it.
+            self._closing = asyncio.create_task(_close(connection))
+            await asyncio.wait([self._closing], timeout=2)
+
+
+async def _close(connection: AbstractConnection) -> None:
+    with contextlib.suppress(*FAULTS):
+        await connection.close()
 
 
 class _Call:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from shared.contracts.base import MESSAGES, Envelope
 from shared.messaging.publisher import Nacked, Outgoing, Publisher, Unconfirmed
@@ -49,7 +50,7 @@ class Relay:
     ) -> None:
         self._store = store
         self._publisher = publisher
-        self._service = service
+        self._exchange = f"{service}.outbox"
         self._collections = collections
         self._metrics = metrics
         self._waiting: deque[Pending] = deque()
@@ -117,10 +118,9 @@ class Relay:
 
     async def _relay(self, batch: Sequence[Pending]) -> bool:
         """Publish a batch and empty what was taken; whether store and broker are well."""
-        outgoing = {o.message_id: o for item in batch for e in item.outbox if (o := self._outgoing(e))}
+        outgoing = {e["id"]: self._outgoing(e) for item in batch for e in item.outbox}
         sent = await self._publisher.publish_many(list(outgoing.values()))
-        errors = dict(zip(outgoing, sent, strict=True))
-        failed = {e["id"] for item in batch for e in item.outbox if errors.get(e["id"], "unreadable") is not None}
+        failed = {each for each, error in zip(outgoing, sent, strict=True) if error}
         if told := [error for error in sent if error]:
             log.warning("relay_unconfirmed", count=len(told), error=str(told[0]))
         self._metrics.relayed(len(sent) - len(told))
@@ -163,7 +163,7 @@ class Relay:
         waiting = [item for item in self._waiting if item.collection == collection.name]
         documents, events = {item.id for item in waiting}, {e["id"] for item in waiting for e in item.outbox}
         for document in found:
-            left = [e for e in document.get("outbox", ()) if e["id"] not in events]
+            left = [e for o in document.get("outbox", ()) if o["id"] not in events and (e := _read(o))]
             if left or document["_id"] not in documents:
                 owed = await self._owed(collection, document | {"outbox": left})
                 self.offer([owed] if owed else [])
@@ -203,17 +203,23 @@ class Relay:
         ids = ([e["id"] for e in beside], [e["id"] for e in applied])
         return Pending(collection.name, document["_id"], document.get("outbox", []), *ids)
 
-    def _outgoing(self, document: Document) -> Outgoing | None:
-        """None for an event that cannot be read any more: it stays where it is, and somebody has to look."""
-        try:
-            envelope = Envelope.model_validate(document)
-        except ValidationError:
-            log.exception("relay_cannot_read", id=document["id"])
-            return None
-        model = MESSAGES.get(envelope.type)
-        key = model.routing_key() if model else envelope.type.split(".", 3)[-1]
-        exchange, trace = f"{self._service}.outbox", envelope.traceparent
-        return Outgoing(exchange, key, envelope.to_json(), envelope.id, traceparent=trace)
+    def _outgoing(self, event: Document) -> Outgoing:
+        """As a commit of this process made it, or `_read` read it: an envelope already, so it is not parsed again."""
+        model = MESSAGES.get(event["type"])
+        key = model.routing_key() if model else event["type"].split(".", 3)[-1]
+        body = to_json(event, inf_nan_mode="null")
+        return Outgoing(self._exchange, key, body, event["id"], traceparent=event.get("traceparent"))
+
+
+def _read(event: Document) -> Document | None:
+    """An event that some process left, as this one would have written it. None for one that cannot be read any more:
+    it stays where it is, and somebody has to look.
+    """
+    try:
+        return Envelope.model_validate(event).model_dump(mode="json", exclude_none=True)
+    except ValidationError:
+        log.exception("relay_cannot_read", id=event["id"])
+        return None
 
 
 def _waiting_since(document: Document) -> datetime:
