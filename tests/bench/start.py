@@ -3,9 +3,9 @@
 import asyncio
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Protocol
 
 from deploy.local.home import Home
 from deploy.local.system import System
@@ -18,6 +18,16 @@ ROUNDS = 4
 ALONE = {"RUMMELIG_AMQP_URL": "", "NOTIFICATIONS_SMTP_URL": "smtp://127.0.0.1:1"}
 
 
+class Side(Protocol):
+    """What is started."""
+
+    def start(self) -> None:
+        """Up and ready."""
+
+    def stop(self) -> None:
+        """Down again."""
+
+
 class Everything:
     """The command as a person types it: the launcher, broker, mail sink, four services, until it returns."""
 
@@ -25,11 +35,9 @@ class Everything:
         self._folder = folder
 
     def start(self) -> None:
-        """Up and ready."""
         self._run("up", "--detach")
 
     def stop(self) -> None:
-        """Down again."""
         self._run("down")
 
     def _run(self, *words: str) -> None:
@@ -48,33 +56,31 @@ class Alone:
         self._system = System(Home(folder), services=[], environment=on_its_own() | ALONE)
 
     def start(self) -> None:
-        """Up and ready."""
         self._system.start()
         self._system.wait_ready()
 
     def stop(self) -> None:
-        """Down again."""
         self._system.stop()
 
 
-def seconds(start: Callable[[], None], stop: Callable[[], None]) -> float:
+def seconds(side: Side) -> float:
     """One start; the stop after it is not measured."""
     try:
         began = time.perf_counter()
-        start()
+        side.start()
         return time.perf_counter() - began
     finally:
-        stop()
+        side.stop()
 
 
 async def measure(bench: Bench) -> list[Figure]:
     """In turn, each in a home where it has run once."""
     rounds = min(bench.rounds, ROUNDS)
-    sides = {"up": Everything(bench.folder / "up"), "alone": Alone(bench.folder / "alone")}
+    sides: dict[str, Side] = {"up": Everything(bench.folder / "up"), "alone": Alone(bench.folder / "alone")}
     found: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):
         for name, side in sides.items():
-            took = await asyncio.to_thread(seconds, side.start, side.stop)
+            took = await asyncio.to_thread(seconds, side)
             bench.progress(f"{name}: {took:.2f} s{'' if number else ', the first time'}")
             if number:
                 found[name].append(took)
