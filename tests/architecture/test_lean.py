@@ -10,7 +10,7 @@ import pytest
 from deploy.local.plan import discover
 from tests.architecture.test_layout import ROOT
 
-LATER = {"dkim", "dns.resolver", "icalendar", "markdown_it", "motor", "opentelemetry.sdk", "pymongo", "rich"}
+LATER = {"dkim", "dns.resolver", "icalendar", "markdown_it", "motor", "nh3", "opentelemetry.sdk", "pymongo", "rich"}
 TOOLS = {"deploy", "httpx", "pytest", "testcontainers", "tests"}
 
 

@@ -7,7 +7,6 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import nh3
 from markupsafe import Markup
 
 if TYPE_CHECKING:
@@ -66,6 +65,8 @@ def _parser() -> "MarkdownIt":
 
 def to_html(markdown: str) -> str:
     """HTML without scripts, forms, raw HTML of the author or unsafe links, every element styled."""
+    import nh3  # noqa: PLC0415 - as in _parser
+
     clean = nh3.clean(_parser().render(markdown), tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None)
     styled = re.sub(r"<(\w+)", lambda tag: _styled(tag[1]), clean)
     return re.sub(r'<a style="[^"]*" ([^>]*) title="button">', rf'<a style="{BUTTON}" \1>', styled)
