@@ -1,4 +1,4 @@
-"""The least that a service can be: `python tests/bench/empty_app.py <amqp URL>`, a FastStream app with one subscriber."""
+"""The least that a service can be, FastStream with one subscriber: `python tests/bench/empty_app.py <amqp URL>`."""
 
 import asyncio
 import sys
@@ -7,9 +7,6 @@ from faststream import FastStream
 from faststream.rabbit import RabbitBroker, RabbitQueue
 from pydantic import BaseModel
 
-broker = RabbitBroker(sys.argv[1])
-app = FastStream(broker)
-
 
 class Thing(BaseModel):
     """Something to be told."""
@@ -17,14 +14,22 @@ class Thing(BaseModel):
     name: str
 
 
-@broker.subscriber(RabbitQueue("bench.empty", auto_delete=True))
 async def hear(_: Thing) -> None:
     """Nobody sends one."""
 
 
-@app.after_startup
-async def _tell() -> None:
-    print("connected", flush=True)
+def main(url: str) -> None:
+    """Until it is ended; `connected` is told."""
+    broker = RabbitBroker(url)
+    broker.subscriber(RabbitQueue("bench.empty", auto_delete=True))(hear)
+    app = FastStream(broker)
+
+    @app.after_startup
+    async def tell() -> None:
+        print("connected", flush=True)
+
+    asyncio.run(app.run())
 
 
-asyncio.run(app.run())
+if __name__ == "__main__":
+    main(sys.argv[1])
