@@ -4,8 +4,8 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from email.headerregistry import Address
+from typing import TYPE_CHECKING
 
-from services.notifications.composing.invitations import invitation
 from services.notifications.composing.mime import Headers, address, build
 from services.notifications.composing.signing import DkimSigner
 from services.notifications.composing.templates import Content, Templates
@@ -15,10 +15,15 @@ from services.notifications.links import MailLinks
 from services.notifications.verp import return_address
 from shared.contracts.types import Language, Topic
 
+if TYPE_CHECKING:
+    from services.notifications.composing.invitations import Invitation
+
 MARK = "https://rummelig.invalid/afmeld/mark"
 """Stands for the address to unsubscribe at while a campaign is rendered once for all."""
 
 CAMPAIGNS_KEPT = 20
+WITH_ENTRY = frozenset({"signup-confirmed", "signup-promoted", "signup-cancelled"})
+"""Kinds of mails that may carry a calendar entry; who waits has none."""
 TRANSACTIONAL = {"Auto-Submitted": "auto-generated"}
 """RFC 3834: nobody on holiday answers to it."""
 
@@ -57,12 +62,19 @@ class Composer:
             extra=self._list_headers(delivery, delivery.topic) if delivery.topic else TRANSACTIONAL,
         )
         domain = self._sender.domain
-        calendar = invitation(delivery, self._sender.addr_spec, domain)
-        content = build(headers, self._content(delivery, campaign), calendar).as_bytes()
+        content = build(headers, self._content(delivery, campaign), self._calendar(delivery)).as_bytes()
         if self._dkim:
             # Computed in Python: some 20 ms that other tasks need not wait for.
             content = await asyncio.to_thread(self._dkim.sign, content)
         return Mail(return_address(delivery.id, domain, self._key), recipient.addr_spec, content)
+
+    def _calendar(self, delivery: Delivery) -> "Invitation | None":
+        if delivery.kind not in WITH_ENTRY:
+            return None
+        # Here, since the calendar's library takes its time and memory, and many a process never writes an entry.
+        from services.notifications.composing.invitations import invitation  # noqa: PLC0415
+
+        return invitation(delivery, self._sender.addr_spec, self._sender.domain)
 
     def _content(self, delivery: Delivery, campaign: Campaign | None) -> Content:
         if campaign is None:
