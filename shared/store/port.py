@@ -42,9 +42,16 @@ class Index:
         return "+".join(self.fields)
 
 
+RELAYED = Index((PENDING,))
+"""What the outbox sweep uses."""
+
+
 @dataclass(frozen=True)
 class Collection:
-    """A named set of documents with its indexes. Those on `pending_since` and on `_id` come by themselves."""
+    """A named set of documents with its indexes. Those on `pending_since` and on `_id` come by themselves.
+
+    The one on `pending_since` answers only for times: it need not hold the documents that have nothing to relay.
+    """
 
     name: str
     indexes: tuple[Index, ...] = field(default=())
@@ -52,7 +59,7 @@ class Collection:
     @property
     def all_indexes(self) -> tuple[Index, ...]:
         """The declared ones and the one that the outbox sweep uses."""
-        return (*self.indexes, Index((PENDING,)))
+        return (*self.indexes, RELAYED)
 
 
 @dataclass(frozen=True)
@@ -284,6 +291,8 @@ def serving_index(collection: Collection, where: Where, order: str | None = None
     if first <= {"_id"} and last <= {"_id"}:
         return None
     for index in sorted(collection.all_indexes, key=lambda index: len(index.fields)):
+        if index == RELAYED and not isinstance(where.get(PENDING), Between | datetime):
+            continue
         if (
             len(last) <= 1
             and set(index.fields[: len(first)]) == first
