@@ -19,9 +19,11 @@ NAMES = (
     "consume",
     "publish",
     "signup",
+    "latency",
     "growth",
     "memory",
     "start",
+    "scaleout",
 )
 """Each is a module here with `async def measure(bench) -> list[Figure]`."""
 
