@@ -6,6 +6,7 @@ absent broker left. Two relays may both publish: the id is the same, so consumer
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from shared.contracts.base import MESSAGES, Envelope
 from shared.messaging.publisher import Nacked, Outgoing, Publisher, Unconfirmed
 from shared.observability.metrics import Metrics
 from shared.store.errors import StoreError, Unavailable
-from shared.store.port import PENDING, Between, Collection, Document, Store, Trim
+from shared.store.port import PENDING, PENDING_LISTS, Between, Collection, Document, Store, Trim
 from shared.store.work import Pending, remember, write_beside
 
 log = structlog.get_logger()
@@ -36,6 +37,11 @@ so that what cannot be sent hides nothing.
 
 WAITING = 10_000
 """Documents kept in memory while the broker is away; the sweep finds those beyond."""
+
+TRIM_SECONDS = 0.05
+"""How long what was taken by the broker may stand in its document: a busy one is then written once for many events. A
+process that dies meanwhile has sent them, and the next one sends them again.
+"""
 
 SWEEP_SECONDS = 3.0
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -61,6 +67,9 @@ class Relay:
         """Collection -> when the oldest that waits there came to wait."""
         self._wake = asyncio.Event()
         self._failures = 0
+        self._taken: dict[tuple[str, str], dict[str, list[str]]] = {}
+        """Collection and id -> what is to be taken out of the document's lists."""
+        self._trim_at = math.inf
 
     def offer(self, pending: Sequence[Pending]) -> None:
         """What a commit left to relay; never blocks."""
@@ -76,14 +85,14 @@ class Relay:
         clock = asyncio.get_running_loop().time
         while True:
             if clock() >= next_sweep and len(self._waiting) <= WAITING // 2:
-                more = await self._sweep()
+                more = await self._trimmed() and await self._sweep()  # what was sent is not to be found again
                 next_sweep = clock() + (0 if more else SWEEP_SECONDS)
             if not await self._step():
                 next_sweep = max(next_sweep, clock() + PAUSES[0])
             self._wake.clear()
             if not self._waiting:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(0.01, next_sweep - clock())):
+                    async with asyncio.timeout(max(0.01, min(next_sweep, self._trim_at) - clock())):
                         await self._wake.wait()
 
     async def flush(self, seconds: float) -> None:
@@ -92,6 +101,7 @@ class Relay:
             async with asyncio.timeout(seconds):
                 while self._waiting and await self._step():
                     pass
+                await self._trimmed()
 
     async def _step(self) -> bool:
         """Relay a batch of what waits in memory; False, after a pause, where store or broker are in trouble.
@@ -117,29 +127,42 @@ class Relay:
         return batch
 
     async def _relay(self, batch: Sequence[Pending]) -> bool:
-        """Publish a batch and empty what was taken; whether store and broker are well."""
+        """Publish a batch, and take out what was taken when it is time; whether store and broker are well."""
         outgoing = {e["id"]: self._outgoing(e) for item in batch for e in item.outbox}
         sent = await self._publisher.publish_many(list(outgoing.values()))
         failed = {each for each, error in zip(outgoing, sent, strict=True) if error}
         if told := [error for error in sent if error]:
             log.warning("relay_unconfirmed", count=len(told), error=str(told[0]))
         self._metrics.relayed(len(sent) - len(told))
-        try:
-            await self._trim(batch, failed)
-        except StoreError as error:
-            log.warning("relay_trim_failed", error=str(error))
+        for item in batch:
+            self._take_out(item, failed)
+        now = asyncio.get_running_loop().time()
+        if self._taken:
+            self._trim_at = min(self._trim_at, now + TRIM_SECONDS)
+        if (now >= self._trim_at or len(self._taken) >= BATCH) and not await self._trimmed():
             return False
         # A queue that is full, or an event that cannot be written, is no reason to keep others waiting.
         return not any(isinstance(error, Unconfirmed) and not isinstance(error, Nacked) for error in told)
 
-    async def _trim(self, batch: Sequence[Pending], failed: set[str]) -> None:
+    def _take_out(self, item: Pending, failed: set[str]) -> None:
+        taken = self._taken.setdefault((item.collection, item.id), {name: [] for name in PENDING_LISTS})
+        taken["outbox"] += [e["id"] for e in item.outbox if e["id"] not in failed]
+        taken["beside"] += item.beside
+        taken["applied"] += item.applied
+
+    async def _trimmed(self) -> bool:
+        """Empty the lists of what the broker took; False where the store is in trouble: the sweep does it again."""
+        taken, self._taken, self._trim_at = self._taken, {}, math.inf
         by_collection: dict[str, list[Trim]] = {}
-        for item in batch:
-            sent = [e["id"] for e in item.outbox if e["id"] not in failed]
-            pull = {"outbox": sent, "beside": item.beside, "applied": item.applied}
-            by_collection.setdefault(item.collection, []).append(Trim(item.id, {k: v for k, v in pull.items() if v}))
-        for name, trims in by_collection.items():
-            await self._store.trim(Collection(name), trims)
+        for (collection, document), lists in taken.items():
+            by_collection.setdefault(collection, []).append(Trim(document, {k: v for k, v in lists.items() if v}))
+        try:
+            for name, trims in by_collection.items():
+                await self._store.trim(Collection(name), trims)
+        except StoreError as error:
+            log.warning("relay_trim_failed", error=str(error))
+            return False
+        return True
 
     async def _sweep(self) -> bool:
         """Bring back what is left over; whether there may be more than one sweep takes."""
