@@ -15,7 +15,7 @@ from tests.bench.bench import Bench, machine
 from tests.bench.measuring import Figure
 from tests.support.broker import EmbeddedBroker
 
-NAMES = ("consume",)
+NAMES = ("consume", "newsletter")
 """Each is a module here with `async def measure(bench) -> list[Figure]`."""
 
 
