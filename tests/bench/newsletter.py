@@ -44,7 +44,9 @@ LATENCY = 0.05
 LEAST = 300.0
 """Mails a second at 50 ms that the issue asks for, with the default settings."""
 PAGE = 500
-BODY = "\n\n".join(["# Nyt fra Rummelig", *["Vi ses til **netværksmødet** om sociale indkøb, tilbud og støtte. " * 4] * 6])
+BODY = "\n\n".join(
+    ["# Nyt fra Rummelig", *["Vi ses til **netværksmødet** om sociale indkøb, tilbud og støtte. " * 4] * 6]
+)
 
 
 def settings(port: int, store_url: str) -> Settings:
@@ -72,8 +74,8 @@ def campaign() -> Campaign:
 
 def reader(number: int) -> Subscriber:
     """Somebody who confirmed the topic."""
-    id = derived_id("bench", "reader", number)
-    return Subscriber(id=id, version=1, email=f"laeser{number}@forening.example", language="da", topics=("newsletter",))
+    key, email = derived_id("bench", "reader", number), f"laeser{number}@forening.example"
+    return Subscriber(id=key, version=1, email=email, language="da", topics=("newsletter",))
 
 
 async def ours(port: int, count: int, store_url: str) -> Cost:
