@@ -45,6 +45,11 @@ class Dialogue(asyncio.Protocol):
         """Whether it can be asked something."""
         return not self._broken and not self._transport.is_closing()
 
+    def check(self) -> None:
+        """Broken where it does not stand."""
+        if not self.stands:
+            raise Broken(self._broken or "closed")
+
     def ask(self, *commands: str) -> None:
         """Send commands in one write; each is owed a reply."""
         if any(CONTROL.search(command) for command in commands):
@@ -64,8 +69,7 @@ class Dialogue(asyncio.Protocol):
         try:
             async with asyncio.timeout(seconds):
                 while not self._replies:
-                    if not self.stands:
-                        raise Broken(self._broken or "closed")
+                    self.check()
                     self._waiter = asyncio.get_running_loop().create_future()
                     await self._waiter
         except TimeoutError:
@@ -95,8 +99,7 @@ class Dialogue(asyncio.Protocol):
         self._break(f"connection lost{f': {exc}' if exc else ''}")
 
     def _send(self, data: bytes, owed: int) -> None:
-        if not self.stands:
-            raise Broken(self._broken or "closed")
+        self.check()
         self._owed += owed
         self._transport.write(data)
 

@@ -127,6 +127,7 @@ class Connection:
         try:
             if refused := await self._offered(dialogue, mail):
                 return await self._refused(dialogue, refused, Unreached)
+            dialogue.check()
             await begin()
             dialogue.content(mail.content)
             begun = True
