@@ -51,7 +51,7 @@ STORE_WATCH_SECONDS = 2.0
 STOP_SECONDS = 15.0
 """What consumers may take to stop beyond the grace of what they have in hand: they may just be connecting."""
 JOB_PAUSE_SECONDS = 1.0
-LOG_PAUSES = (0.2, 0.5, 1.0, 2.0)
+LOG_PAUSES = (0.1, 0.1, 0.2, 0.2, 0.5, 1.0, 2.0)
 """Seconds between attempts to bind the log: a broker that has just started serves its streams a moment later."""
 LOG_LOOK_SECONDS = 10.0
 """Between looks whether the log is still there: what is sent without it is missing from every replay."""

@@ -28,7 +28,8 @@ WATCH_SECONDS = 1.0
 PATIENCE = 8
 """Looks in a row without a consumer before the broker object is thrown away and made anew."""
 
-PAUSES = (0.2, 0.5, 1.0, 2.0)
+PAUSES = (0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.5, 0.5, 1.0, 2.0)
+"""Seconds between attempts to begin: short ones as long as a broker takes that is started beside the service."""
 
 AWAY_LOOKS = 600
 """Looks in a row with the store away before what is held is given back, once, and nothing is taken until it is there:

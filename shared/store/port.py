@@ -42,9 +42,16 @@ class Index:
         return "+".join(self.fields)
 
 
+RELAYED = Index((PENDING,))
+"""What the outbox sweep uses."""
+
+
 @dataclass(frozen=True)
 class Collection:
-    """A named set of documents with its indexes. Those on `pending_since` and on `_id` come by themselves."""
+    """A named set of documents with its indexes. Those on `pending_since` and on `_id` come by themselves.
+
+    The one on `pending_since` answers only for times: it need not hold the documents that have nothing to relay.
+    """
 
     name: str
     indexes: tuple[Index, ...] = field(default=())
@@ -52,7 +59,7 @@ class Collection:
     @property
     def all_indexes(self) -> tuple[Index, ...]:
         """The declared ones and the one that the outbox sweep uses."""
-        return (*self.indexes, Index((PENDING,)))
+        return (*self.indexes, RELAYED)
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,14 @@ class Put:
     id: str
     fields: Document
     push: Mapping[str, Sequence[Document]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Keyed writes that follow from another write, and may be done again without harm."""
+
+    collection: Collection
+    puts: Sequence[Put]
 
 
 @dataclass(frozen=True)
@@ -137,8 +152,8 @@ class Store(Protocol):
     async def ping(self) -> None:
         """Return if the store answers and can write; else Unavailable."""
 
-    async def insert(self, collection: Collection, document: Document) -> None:
-        """Add one document. Duplicate where the id or a unique key is taken."""
+    async def insert(self, collection: Collection, document: Document, *, follow: Sequence[Follow] = ()) -> None:
+        """Add one document. Duplicate where the id or a unique key is taken. `follow`: as by `save`."""
 
     async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[str]:
         """Add many, unordered. Those whose id or unique key is taken are left out and do not stop the rest.
@@ -167,12 +182,22 @@ class Store(Protocol):
         """
 
     async def save(
-        self, collection: Collection, id: str, fields: Document, *, version: int, push: Mapping[str, Sequence[Document]]
+        self,
+        collection: Collection,
+        id: str,
+        fields: Document,
+        *,
+        version: int,
+        push: Mapping[str, Sequence[Document]],
+        follow: Sequence[Follow] = (),
     ) -> None:
         """Set the fields and append to the arrays in one write, if the stored version is `version`.
 
         `fields` carries the new version; an earlier `pending_since` in the document stays. Stale where the
         document is missing or at another version, Duplicate where a unique key is taken.
+
+        `follow` is written after it, in order, if it took effect. A store that can does all of it at once; with another
+        one a fault may leave what follows undone, so what is to follow has to stand in the document too.
         """
 
     async def put(self, collection: Collection, puts: Sequence[Put]) -> list[bool]:
@@ -266,6 +291,8 @@ def serving_index(collection: Collection, where: Where, order: str | None = None
     if first <= {"_id"} and last <= {"_id"}:
         return None
     for index in sorted(collection.all_indexes, key=lambda index: len(index.fields)):
+        if index == RELAYED and not isinstance(where.get(PENDING), Between | datetime):
+            continue
         if (
             len(last) <= 1
             and set(index.fields[: len(first)]) == first

@@ -15,7 +15,15 @@ from tests.bench.bench import Bench, machine
 from tests.bench.measuring import Figure
 from tests.support.broker import EmbeddedBroker
 
-NAMES = ("consume", "newsletter")
+NAMES = (
+    "consume",
+    "publish",
+    "signup",
+    "newsletter",
+    "growth",
+    "memory",
+    "start",
+)
 """Each is a module here with `async def measure(bench) -> list[Figure]`."""
 
 

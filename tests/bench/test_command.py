@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.embedded import rummelig
 
 
@@ -23,3 +25,14 @@ def test_a_name_that_is_not_there_is_told(tmp_path: Path):
     done = rummelig("bench", "konsum", home=tmp_path)
     assert done.returncode == 2
     assert "consume" in done.stderr
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("name", "figures"), [("start", 2), ("memory", 5)])
+def test_what_starts_whole_systems(tmp_path: Path, name: str, figures: int):
+    file = tmp_path / "figures.json"
+    given = (name, "--scale", "0.02", "--rounds", "1", "--json", str(file))
+    done = rummelig("bench", *given, home=tmp_path, seconds=280)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(file.read_text())["figures"]) == figures

@@ -13,7 +13,7 @@ from shared.contracts.problems import Invalid
 from shared.messaging import relay
 from shared.messaging.executor import Executor
 from shared.service import Service
-from shared.store import work
+from shared.store import committing, work
 from shared.store.errors import Backlog
 from shared.store.port import PENDING
 from tests.faults.probing import NOTHING, command, settled
@@ -80,7 +80,7 @@ async def test_a_document_takes_no_more_than_it_may_owe_and_costs_no_message_a_t
     tapped_service, monkeypatch, operator, dead
 ):
     service, tap = tapped_service
-    monkeypatch.setattr(work, "MOST_OWED", 10)
+    monkeypatch.setattr(committing, "MOST_OWED", 10)
     tap.freeze(1)  # the publisher's
     sent = {f"m{n}": "hot" for n in range(30)}
     for key, counter in sent.items():
@@ -104,7 +104,7 @@ async def test_a_document_takes_no_more_than_it_may_owe_and_costs_no_message_a_t
 
 @pytest.mark.usefixtures("clean")
 async def test_what_waits_for_a_full_document_keeps_no_other_messages_waiting(service, operator, monkeypatch):
-    monkeypatch.setattr(work, "MOST_OWED", 10)
+    monkeypatch.setattr(committing, "MOST_OWED", 10)
     unreadable = [{"id": f"u{n}", "of": "an older time"} for n in range(10)]  # as what no broker ever takes
     await service.store.insert(COUNTERS.collection, {"_id": "hot", "version": 1, "total": 0, "outbox": unreadable})
     sent = {f"m{n}": "hot" for n in range(service.settings.prefetch)}

@@ -63,7 +63,8 @@ class Sink:
     async def stop(self) -> None:
         if self._server:
             self._server.close()
-            self._server.close_clients()
+            if hasattr(self._server, "close_clients"):  # uvloop's has no such thing, and needs none
+                self._server.close_clients()
             await self._server.wait_closed()
             self._server = None
 

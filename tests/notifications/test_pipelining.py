@@ -214,7 +214,7 @@ async def test_a_server_that_takes_fewer_connections_is_not_away(rig: Rig, sink:
         sink.port = server.port
         await rig.subscribed(*(f"p{n}@forening.example" for n in range(40)))
         campaign_id = await rig.send_campaign()
-        reasons = []
+        reasons: list[str | None] = []
         object.__setattr__(rig, "_away", reasons.append)
         async with rig.running(smtp_connections=6):
             campaign = await rig.finished(campaign_id)

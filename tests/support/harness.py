@@ -136,12 +136,27 @@ async def harness(
 ) -> AsyncIterator[Harness]:
     """A harness over a fresh SQLite store of its own. `wrap` may put something between the service and its store."""
     with tempfile.TemporaryDirectory() as folder:
-        store = connect(f"sqlite:///{Path(folder) / 'store.db'}")
-        await store.open([*(r.collection for r in repositories), *OWN_COLLECTIONS])
-        try:
-            yield Harness(messages, repositories, wrap(store), context)
-        finally:
-            await store.close()
+        url = f"sqlite:///{Path(folder) / 'store.db'}"
+        async with opened(url, messages, repositories, context, wrap=wrap) as running:
+            yield running
+
+
+@asynccontextmanager
+async def opened(
+    url: str,
+    messages: ModuleType,
+    repositories: Sequence[Repository[Any]],
+    context: Any = None,
+    *,
+    wrap: Callable[[Store], Any] = lambda store: store,
+) -> AsyncIterator[Harness]:
+    """The same over a store that may be there already."""
+    store = connect(url)
+    await store.open([*(r.collection for r in repositories), *OWN_COLLECTIONS])
+    try:
+        yield Harness(messages, repositories, wrap(store), context)
+    finally:
+        await store.close()
 
 
 def done(reply: Reply) -> dict[str, Any]:

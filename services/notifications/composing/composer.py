@@ -4,8 +4,8 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from email.headerregistry import Address
+from typing import TYPE_CHECKING
 
-from services.notifications.composing.invitations import invitation
 from services.notifications.composing.mime import Headers, address, build
 from services.notifications.composing.pattern import SIMPLE_ADDRESS, UNSUBSCRIBE, Fill, Pattern, pattern_of
 from services.notifications.composing.signing import DkimSigner
@@ -16,10 +16,15 @@ from services.notifications.links import MailLinks
 from services.notifications.verp import return_address
 from shared.contracts.types import Language, Topic
 
+if TYPE_CHECKING:
+    from services.notifications.composing.invitations import Invitation
+
 MARK = "https://rummelig.invalid/afmeld/mark"
 """Stands for the address to unsubscribe at while a campaign is rendered once for all."""
 
 CAMPAIGNS_KEPT = 20
+WITH_ENTRY = frozenset({"signup-confirmed", "signup-promoted", "signup-cancelled"})
+"""Kinds of mails that may carry a calendar entry; who waits has none."""
 TRANSACTIONAL = {"Auto-Submitted": "auto-generated"}
 """RFC 3834: nobody on holiday answers to it."""
 
@@ -53,7 +58,7 @@ class Composer:
             content = build(
                 self._headers(delivery),
                 self._content(delivery, campaign),
-                invitation(delivery, self._sender.addr_spec, self._sender.domain),
+                self._calendar(delivery),
             ).as_bytes()
         if self._dkim:
             # Computed in Python: some 20 ms that other tasks need not wait for.
@@ -87,6 +92,14 @@ class Composer:
                 self._patterns.popitem(last=False)
         pattern = self._patterns[known]
         return pattern.filled(fill) if pattern else None
+
+    def _calendar(self, delivery: Delivery) -> "Invitation | None":
+        if delivery.kind not in WITH_ENTRY:
+            return None
+        # Here, since the calendar's library takes its time and memory, and many a process never writes an entry.
+        from services.notifications.composing.invitations import invitation  # noqa: PLC0415
+
+        return invitation(delivery, self._sender.addr_spec, self._sender.domain)
 
     def _content(self, delivery: Delivery, campaign: Campaign | None) -> Content:
         if campaign is None:

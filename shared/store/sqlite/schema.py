@@ -15,7 +15,7 @@ from functools import cached_property
 
 from shared.store.codec import loads
 from shared.store.errors import Duplicate
-from shared.store.port import Collection, Document, Index
+from shared.store.port import RELAYED, Collection, Document, Index
 from shared.store.sqlite import keys
 
 _BASE = """
@@ -52,6 +52,12 @@ class IndexTable:
             found[joined + tail] = joined if bound else b""
         return found
 
+    def held(self, found: Iterable[bytes]) -> Iterable[bytes]:
+        """The keys that are written. Almost no document waits for the relay: an entry for each of the others would be
+        a page more to write with every one of them.
+        """
+        return found if self.index != RELAYED else (key for key in found if not key.startswith(keys.NULL))
+
 
 @dataclass(frozen=True)
 class Table:
@@ -65,6 +71,11 @@ class Table:
         """Quoted for SQL."""
         return quoted(f"c/{self.collection}")
 
+    @cached_property
+    def has_unique(self) -> bool:
+        """Whether a write can find a key taken."""
+        return any(table.index.unique for table in self.indexes)
+
     def write_entries(self, connection: sqlite3.Connection, row: int, old: Document | None, new: Document) -> None:
         """Bring the index tables from the old document to the new one. Duplicate where a unique key is taken."""
         for table in self.indexes:
@@ -73,7 +84,7 @@ class Table:
             if before.keys() == after.keys():
                 continue
             _delete(connection, table, before.keys() - after.keys())
-            for key in after.keys() - before.keys():
+            for key in table.held(after.keys() - before.keys()):
                 _insert(connection, table, key, after[key], row)
 
     def drop_entries(self, connection: sqlite3.Connection, old: Document) -> None:
@@ -101,8 +112,11 @@ def make(connection: sqlite3.Connection, collections: Sequence[Collection]) -> N
             new = connection.execute(
                 "INSERT OR IGNORE INTO indexes VALUES (?, ?, ?)", (collection.name, index.name, index.unique)
             )
+            table = IndexTable(collection.name, index)
             if new.rowcount:
-                _fill(connection, name, IndexTable(collection.name, index))
+                _fill(connection, name, table)
+            elif index == RELAYED:  # an earlier version of this program wrote them, or still does beside this one
+                connection.execute(f"DELETE FROM {table.name} WHERE key < ?", (keys.NULL + keys.END,))
 
 
 def tables(connection: sqlite3.Connection) -> dict[str, Table]:
@@ -117,8 +131,9 @@ def tables(connection: sqlite3.Connection) -> dict[str, Table]:
 def _fill(connection: sqlite3.Connection, documents: str, table: IndexTable) -> None:
     connection.execute(f"CREATE TABLE {table.name} (key BLOB PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID")
     for row, document in _all(connection, documents):
-        for key, bound in table.entries(document).items():
-            _insert(connection, table, key, bound, row)
+        found = table.entries(document)
+        for key in table.held(found):
+            _insert(connection, table, key, found[key], row)
 
 
 def _all(connection: sqlite3.Connection, documents: str) -> Iterator[tuple[int, Document]]:

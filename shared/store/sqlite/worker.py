@@ -14,8 +14,20 @@ from shared.store.errors import Unavailable
 BATCH = 512
 """Jobs to a transaction at most; a bound on how long the first of them waits for the last."""
 
+CHECKPOINT_PAGES = 4000
+"""Pages of the log (16 MB) after which they are copied to the file. In a large file each write finds other pages, and
+with SQLite's 1000 hardly any of them was written twice before it had to be copied, which the writers wait for."""
+
 BUSY_SECONDS = 5.0
 """How long another process may hold the file before it counts as unavailable."""
+
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "temp_store=MEMORY",
+    "cache_size=-16000",
+    f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+)
 
 
 @dataclass
@@ -136,7 +148,7 @@ class Worker(threading.Thread):
             isolation_level=None,
             cached_statements=512,
         )
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-16000"):
+        for pragma in PRAGMAS:
             self._connection.execute(f"PRAGMA {pragma}").fetchall()
         status = self._path.stat()
         self._file = (status.st_dev, status.st_ino)
