@@ -19,6 +19,7 @@ NAMES = (
     "consume",
     "publish",
     "signup",
+    "newsletter",
     "latency",
     "growth",
     "memory",
