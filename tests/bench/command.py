@@ -19,9 +19,12 @@ NAMES = (
     "consume",
     "publish",
     "signup",
+    "newsletter",
+    "latency",
     "growth",
     "memory",
     "start",
+    "scaleout",
 )
 """Each is a module here with `async def measure(bench) -> list[Figure]`."""
 

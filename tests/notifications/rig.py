@@ -92,11 +92,13 @@ class Rig:
         chosen = self.settings.model_copy(update={"smtp_url": url} | changes)
         return dispatcher(
             chosen,
-            Surroundings(self.store, self.context, lambda: self.harness.now, self._offer, self._told, self._away),
+            Surroundings(
+                self.harness.served, self.context, lambda: self.harness.now, self._offer, self._told, self._away
+            ),
         )
 
     def campaigns(self) -> Campaigns:
-        return Campaigns(self.store, self.context, lambda: self.harness.now, self._offer)
+        return Campaigns(self.harness.served, self.context, lambda: self.harness.now, self._offer)
 
     @asynccontextmanager
     async def running(self, **changes: Any) -> AsyncIterator[None]:
@@ -192,7 +194,8 @@ class Rig:
         waiting = [
             d for d in deliveries if d.state == "sending" or (d.state == "queued" and d.due_at <= self.harness.now)
         ]
-        leased = [d for d in deliveries if d.state == "queued" and d.due_at > self.harness.now and d.tries == 0]
+        until = self.harness.now + timedelta(seconds=self.settings.mail_lease_seconds)
+        leased = [d for d in deliveries if d.state == "queued" and (d.tries == 0 or d.due_at <= until)]
         put_off = [d for d in deliveries if d.state == "queued" and d.tries > 0 and d.campaign_id]
         return bool(waiting or leased or (campaigns and not put_off))
 

@@ -55,8 +55,9 @@ class Deliverer:
         held = [delivery]
 
         async def begin() -> None:
-            held.append(await self.ledger.begin(delivery))
-            self.leases.hold(held[-1])
+            if len(held) == 1:  # else it was begun on a connection that broke before anything was handed over
+                held.append(await self.ledger.begin(delivery))
+                self.leases.hold(held[-1])
 
         try:
             with tracing.span("SMTP send", kind="client"):
@@ -85,17 +86,22 @@ class Deliverer:
                 await self.pacer.went_well()
             case Refused() as refused if refused.for_good:
                 bounce = MAILBOX.get(refused.enhanced)
-                if bounce == "hard" or (bounce and await comes_back_too_often(self.ledger.store, delivery)):
+                if bounce and await self._dead(delivery, bounce):
                     await self.ledger.suppress(delivery, said(refused.text))
                 await self._end(*delivery.refused(now, refused.code, said(refused.text), bounce))
             case Refused(code, text):
+                await self._end(*self._later(delivery, code, said(text)))
                 if code in TOO_MUCH:
                     await self.pacer.strike()
-                await self._end(*self._later(delivery, code, said(text)))
             case Unreached(reason):
                 await self._end(*self._later(delivery, None, said(reason)))
             case Doubtful(reason):
                 await self._end(*delivery.doubtful(now, said(reason)))
+
+    async def _dead(self, delivery: Delivery, bounce: Bounce) -> bool:
+        """Whether no mail should go to the address any more."""
+        store = self.ledger.store
+        return bounce == "hard" or await self.ledger.patiently(delivery, lambda: comes_back_too_often(store, delivery))
 
     def _later(self, delivery: Delivery, code: int | None, reason: str) -> tuple[Delivery, tuple[Event, ...]]:
         jitter = random.uniform(-1, 1)  # noqa: S311 - no secret
