@@ -5,6 +5,7 @@ Each side runs in a process of its own, with its log in a file: `python -m tests
 """
 
 import asyncio
+import gc
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
@@ -207,6 +208,7 @@ def _rate(name: str, costs: dict[str, list[Cost]], goal: float | None = None) ->
 
 def main(arguments: Sequence[str]) -> None:
     """One side."""
+    gc.freeze()  # as shared.upkeep does in a service
     name, port, count, store_url = arguments
     print(json.dumps(vars(uvloop.run(SIDES[name](int(port), int(count), store_url)))))
 

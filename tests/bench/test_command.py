@@ -8,9 +8,10 @@ import pytest
 from tests.support.embedded import rummelig
 
 
-def test_figures_are_told_and_written(tmp_path: Path):
+@pytest.mark.parametrize("name", ["consume", "newsletter"])
+def test_figures_are_told_and_written(tmp_path: Path, name: str):
     file = tmp_path / "figures.json"
-    done = rummelig("bench", "consume", "--scale", "0.01", "--rounds", "1", "--json", str(file), home=tmp_path)
+    done = rummelig("bench", name, "--scale", "0.01", "--rounds", "1", "--json", str(file), home=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(file.read_text())
     assert {"cpus", "python", "sqlite", "faststream"} <= set(told["machine"])

@@ -1,8 +1,10 @@
 """One delivery over one connection, and what its answer means for it."""
 
+import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -17,6 +19,7 @@ from services.notifications.sending.smtp import Answer, Connection, Doubtful, No
 from shared.contracts.base import Event
 from shared.observability import tracing
 from shared.observability.masking import mask_text
+from shared.store.errors import StoreError
 
 log = structlog.get_logger()
 
@@ -30,6 +33,31 @@ type Told = Callable[[str, str], None]
 """Hears the kind of every mail and how it ended (or `postponed`)."""
 
 
+class Writing:
+    """What came of the last mail over a connection, on its way into the store.
+
+    Meanwhile the next one is offered to the server, but not begun: so at most one mail of a connection is in doubt.
+    """
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    async def done(self) -> None:
+        """Return when it is written."""
+        if self._task:
+            await self._task
+            self._task = None
+
+    async def follow(self, act: Coroutine[Any, Any, None]) -> None:
+        """Begin the next one, which raises nothing."""
+        try:
+            await self.done()
+        except BaseException:
+            act.close()
+            raise
+        self._task = asyncio.create_task(act)
+
+
 @dataclass(frozen=True)
 class Deliverer:
     """Hands mails over and writes what came of it."""
@@ -41,12 +69,16 @@ class Deliverer:
     patience: Patience
     told: Told
 
-    async def deliver(self, delivery: Delivery, campaign: Campaign | None, connection: Connection) -> None:
-        """Compose, send, write the outcome. MailServerAway where it could not even be tried."""
+    async def deliver(
+        self, delivery: Delivery, campaign: Campaign | None, connection: Connection, writing: Writing
+    ) -> None:
+        """Compose, send, have the outcome written. MailServerAway where it could not even be tried."""
         with tracing.span(f"deliver {delivery.kind}", delivery.traceparent, mail_id=delivery.id):
-            await self._deliver(delivery, campaign, connection)
+            await self._deliver(delivery, campaign, connection, writing)
 
-    async def _deliver(self, delivery: Delivery, campaign: Campaign | None, connection: Connection) -> None:
+    async def _deliver(
+        self, delivery: Delivery, campaign: Campaign | None, connection: Connection, writing: Writing
+    ) -> None:
         try:
             mail = await self.composer.compose(delivery, campaign)
         except UnusableAddress as error:
@@ -56,6 +88,7 @@ class Deliverer:
 
         async def begin() -> None:
             if len(held) == 1:  # else it was begun on a connection that broke before anything was handed over
+                await writing.done()
                 held.append(await self.ledger.begin(delivery))
                 self.leases.hold(held[-1])
 
@@ -63,9 +96,21 @@ class Deliverer:
             with tracing.span("SMTP send", kind="client"):
                 answer = await connection.send(mail, begin)
                 tracing.note(answer=type(answer).__name__)
-            await self._write(held[-1], answer)
         except NotMine:
             log.info("mail_taken_over", mail_id=delivery.id)
+        except BaseException:
+            self.leases.drop(delivery)
+            raise
+        else:
+            await writing.follow(self._written(held[-1], answer))
+
+    async def _written(self, delivery: Delivery, answer: Answer) -> None:
+        try:
+            await self._write(delivery, answer)
+        except StoreError as error:
+            log.warning("store_away", error=str(error))  # its lease ends: then it is as if we had died
+        except Exception:
+            log.exception("mail_stuck", mail_id=delivery.id)
         finally:
             self.leases.drop(delivery)
 

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from services.notifications.domain import Campaign, Delivery
-from services.notifications.sending.delivering import Deliverer
+from services.notifications.sending.delivering import Deliverer, Writing
 from services.notifications.sending.gate import Gate
 from services.notifications.sending.outage import Outage
 from services.notifications.sending.smtp import FRESH_SECONDS, Connection, Crowded, MailServerAway
@@ -133,6 +133,7 @@ class Dispatcher:
         return len(batch)
 
     async def _work(self, connection: Connection) -> None:
+        writing = Writing()
         while not self._stopping.is_set():
             try:
                 async with asyncio.timeout(FRESH_SECONDS):
@@ -147,18 +148,20 @@ class Dispatcher:
             self._busy.add(worker)
             # First comes the seat, then that it is taken back.
             async with self._orders.hold(job.key):
-                crowded = await self._do(job, connection)
+                crowded = await self._do(job, connection, writing)
+            if self._jobs.empty() or crowded or self._stopping.is_set():
+                await writing.done()
             self._busy.discard(worker)
             if crowded:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(CROWDED_SECONDS):
                         await self._stopping.wait()
 
-    async def _do(self, job: _Job, connection: Connection) -> bool:
+    async def _do(self, job: _Job, connection: Connection, writing: Writing) -> bool:
         """Whether the server takes mails over the other connections, and wants no further one."""
         try:
             if await self._still_wanted(job):
-                await self._deliverer.deliver(job.delivery, job.campaign, connection)
+                await self._deliverer.deliver(job.delivery, job.campaign, connection, writing)
                 self._outage.none()
         except MailServerAway as away:
             await self._release(job.delivery)
