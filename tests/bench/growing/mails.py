@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,6 +12,7 @@ from itertools import batched
 
 from pydantic import SecretStr
 
+from deploy.local.home import ROOT
 from services.notifications.campaigns import PAGE, Campaigns
 from services.notifications.domain import Campaign, Subscriber, ordered_campaign
 from services.notifications.sending.job import Surroundings, dispatcher
@@ -26,7 +28,6 @@ from tests.bench.filling import fill, made, stored
 from tests.bench.growing import grown
 from tests.bench.measuring import Cost, Figure, Stopwatch
 from tests.notifications.rig import context, settings
-from tests.notifications.sink import Sink, running_sink
 
 SIZES = (1_000, 10_000, 100_000)
 SENT, FROZEN_PAGES = 100, 2
@@ -70,7 +71,7 @@ class Sending:
 
     store: Store
     people: Sequence[Subscriber]
-    sink: Sink
+    smtp_port: int
     owed: list[Pending] = field(default_factory=list)
     freezes: int = 0
 
@@ -84,7 +85,9 @@ class Sending:
             if left == 0:
                 enough.set()
 
-        chosen = settings(smtp_connections=8, mail_lease_seconds=20, smtp_url=SecretStr(self._smtp_url))
+        chosen = settings(
+            smtp_connections=8, mail_lease_seconds=20, smtp_url=SecretStr(f"smtp://127.0.0.1:{self.smtp_port}")
+        )
         around = Surroundings(self.store, context(chosen), _now, self.owed.extend, told, _ignore)
         with Stopwatch() as watch:
             job = asyncio.create_task(dispatcher(chosen, around).run())
@@ -93,7 +96,6 @@ class Sending:
             with contextlib.suppress(asyncio.CancelledError):
                 await job
             await self._relayed()
-        self.sink.received.clear()
         return watch.cost(count - left)
 
     async def freeze(self) -> Cost:
@@ -125,10 +127,6 @@ class Sending:
             await self.store.trim(Collection(DELIVERIES.name), trims)
         self.owed.clear()
 
-    @property
-    def _smtp_url(self) -> str:
-        return f"smtp://127.0.0.1:{self.sink.port}"
-
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -138,11 +136,23 @@ def _ignore(_: object) -> None:
     """The mail server is not away."""
 
 
+@asynccontextmanager
+async def _mail_server() -> AsyncIterator[int]:
+    command = (sys.executable, "-m", "tests.bench.growing.mailserver")
+    server = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        yield int(await server.stdout.readline())
+    finally:
+        server.kill()
+        await server.wait()
+
+
 async def measure(bench: Bench) -> list[Figure]:
     """Each size in a store of its own."""
     logs.configure(settings(log_level="warning"))
     async with AsyncExitStack() as stack:
-        sink = await stack.enter_async_context(running_sink())
+        port = await stack.enter_async_context(_mail_server())
         jobs: dict[int, Sending] = {}
         sent = bench.count(SENT)
         for size in SIZES:
@@ -151,7 +161,7 @@ async def measure(bench: Bench) -> list[Figure]:
             store = connect(url)
             await store.open([*OWN_COLLECTIONS, *(r.collection for r in REPOSITORIES)])
             stack.push_async_callback(store.close)
-            jobs[size] = Sending(store, people, sink)
+            jobs[size] = Sending(store, people, port)
         return [
             *await grown("mail sent", {n: partial(job.send, sent) for n, job in jobs.items()}, bench),
             *await grown("mail frozen", {n: job.freeze for n, job in jobs.items()}, bench),
