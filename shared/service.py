@@ -21,6 +21,7 @@ from shared.messaging.deadcount import count_dead_letters
 from shared.messaging.declaring import bind_log, declare, subscribe
 from shared.messaging.executor import Executor, Handler
 from shared.messaging.janitor import forget_old
+from shared.messaging.kept import KeptChannel
 from shared.messaging.publisher import Publisher
 from shared.messaging.relay import Relay
 from shared.messaging.replying import Replies
@@ -51,7 +52,7 @@ STORE_WATCH_SECONDS = 2.0
 STOP_SECONDS = 15.0
 """What consumers may take to stop beyond the grace of what they have in hand: they may just be connecting."""
 JOB_PAUSE_SECONDS = 1.0
-LOG_PAUSES = (0.2, 0.5, 1.0, 2.0)
+LOG_PAUSES = (0.1, 0.1, 0.2, 0.2, 0.5, 1.0, 2.0)
 """Seconds between attempts to bind the log: a broker that has just started serves its streams a moment later."""
 LOG_LOOK_SECONDS = 10.0
 """Between looks whether the log is still there: what is sent without it is missing from every replay."""
@@ -229,7 +230,7 @@ class Service:
     async def _bind_log(self) -> None:
         """When exchanges were declared, and now and then. Commands are taken without the log; a start's events wait."""
         await self._declared.wait()
-        failures = 0
+        failures, kept = 0, KeptChannel(self.publisher.connection)
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOG_LOOK_SECONDS):
@@ -238,7 +239,7 @@ class Service:
                 continue  # the broker is away: that is told already
             self._declared.clear()
             try:
-                await bind_log(await self.publisher.connection(), self.topology)
+                await bind_log(kept, self.topology)
             except (Exception, asyncio.CancelledError) as error:  # whatever it is: without the log no event is sent
                 if isinstance(error, asyncio.CancelledError) and is_cancelled():
                     raise

@@ -7,6 +7,7 @@ was not done, told in one line; 2 wrong use.
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import sys
@@ -32,6 +33,9 @@ OPERATOR_URL = "RUMMELIG_AMQP_URL"
 
 def main(create: Callable[[], Starlette], arguments: Sequence[str] | None = None) -> None:
     """Serve; or, where the command line names one, do a piece of upkeep and exit."""
+    if not gc.isenabled():  # shared.prelude: all is imported now, and stays as long as the process
+        gc.freeze()
+        gc.enable()
     given = sys.argv[1:] if arguments is None else list(arguments)
     if not given:
         serve(create)

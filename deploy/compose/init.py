@@ -25,7 +25,7 @@ from typing import Any
 from deploy.compose import credentials
 from deploy.compose.credentials import FURTHER, OTHERS, Credentials, write
 from deploy.mongo.users import AUTHENTICATION, script
-from deploy.rabbitmq.passwords import password_hash
+from deploy.rabbitmq.passwords import with_hashes
 
 SECRETS = Path(os.environ.get("RUMMELIG_SECRETS", "/secrets"))
 DEFINITIONS = Path(__file__).parents[1] / "rabbitmq" / "definitions.json"
@@ -84,12 +84,6 @@ def _hand_to_service(known: Credentials, service: str) -> None:
     password = known.store[service]
     users = json.dumps([{"user": service, "pwd": password, "db": AUTHENTICATION}])
     _files(f"{service}-store", {"users.js": script(service, password), "users.json": users}, mode=0o444)
-
-
-def with_hashes(definitions: dict[str, Any], passwords: Mapping[str, str]) -> str:
-    """The definitions with each user's password hash, salted anew."""
-    users = [user | {"password_hash": password_hash(passwords[user["name"]])} for user in definitions["users"]]
-    return json.dumps(definitions | {"users": users}, indent=1)
 
 
 def show(known: Credentials, names: Sequence[str]) -> int:

@@ -16,9 +16,10 @@ import yaml
 
 from deploy.compose import credentials
 from deploy.compose.credentials import FURTHER, OTHERS, Credentials, write
-from deploy.compose.init import amqp_url, with_hashes
+from deploy.compose.init import amqp_url
 from deploy.mongo.users import AUTHENTICATION
 from deploy.rabbitmq.definitions import to_json
+from deploy.rabbitmq.passwords import with_hashes
 
 FOLDER = Path(__file__).parent
 ALERTS = FOLDER.parent / "observability" / "alerts.yml"

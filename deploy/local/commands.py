@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Sequence
 
-from deploy.local import mailbox
 from deploy.local.home import ROOT
 from deploy.local.problem import Problem
 from deploy.local.system import AlreadyRuns, Changes, System
@@ -101,6 +100,8 @@ def status(arguments: Sequence[str]) -> int:
 
 def show_mailbox(arguments: Sequence[str]) -> int:
     """List the mails, or show one."""
+    from deploy.local import mailbox
+
     parser = argparse.ArgumentParser("rummelig mailbox", description="The mails that the embedded system sent.")
     parser.add_argument("what", nargs="?", choices=["list", "show"], default="list")
     parser.add_argument("number", nargs="?", type=int, help="which one, as numbered by list")

@@ -32,6 +32,7 @@ class Home:
         self.endpoints = self.path / "endpoints.json"
         self.processes = self.run / "processes.json"
         self.plan = self.run / "plan.json"
+        self.definitions = self.run / "definitions.json"
         self.lock = self.run / "lock"
 
     @classmethod

@@ -14,6 +14,13 @@ from typing import Any
 LINUX = Path("/proc/self/stat").exists()
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 KEEP_LOG_BYTES = 20_000_000
+WAITS = "waits"
+"""The reason of a process that was not started yet."""
+HELD = "held"
+"""The reason of one that waits for its hold file to go."""
+BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Compiled modules are kept beside their sources, also where an image's environment says otherwise: that is meant for
+what is built into images, and each process would compile all of ours again at every start."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ def start_options(log: Path, environment: Mapping[str, str], directory: str, *, 
         "stdin": subprocess.DEVNULL,
         "stdout": output,
         "stderr": output,
-        "env": {**os.environ, **environment},
+        "env": {**os.environ, **BYTECODE, **environment},
         "cwd": directory,
         "start_new_session": True,  # Ctrl-C in a terminal is for who reads the terminal
     }

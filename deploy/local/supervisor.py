@@ -18,15 +18,12 @@ from typing import Any
 
 from deploy.local.home import Home, locked, read_json, write_json
 from deploy.local.probe import probe
-from deploy.local.process import KEEP_LOG_BYTES, Identity, Spec, start_options
+from deploy.local.process import HELD, KEEP_LOG_BYTES, WAITS, Identity, Spec, start_options
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 STEADY_SECONDS = 10.0
 """Who ran so long is started again without a longer pause."""
 LOOK_SECONDS, LOOK_READY_SECONDS = 0.1, 1.0
-WAITS = "waits"
-HELD = "held"
-"""The reason of a process that waits for its hold file to go."""
 NEW: dict[str, Any] = {
     "pid": None,
     "started": None,

@@ -14,7 +14,6 @@ process can do the same at the same time.
 """
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -23,12 +22,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from deploy.local.definitions import kept_definitions
 from deploy.local.home import ROOT, Home, locked, read_json, write_json
 from deploy.local.plan import Plan, Planner, discover
 from deploy.local.problem import Problem
-from deploy.local.process import Identity, Spec, end_all, start_options, wait_until
+from deploy.local.process import HELD, WAITS, Identity, Spec, end_all, start_options, wait_until
 from deploy.local.rabbitmq import installed
-from deploy.local.supervisor import HELD, WAITS
 
 READY_SECONDS = 90.0
 STOP_SECONDS = 120.0
@@ -188,7 +187,7 @@ class System:
         planner = self._planner(starting=True)
         program = None if planner.given_broker else installed()
         if program:
-            planner.node().write(program, _definitions(planner.passwords()))
+            planner.node().write(program, kept_definitions(self.home.definitions, planner.passwords()))
         write_json(self.home.plan, _plan_json(planner.plan(program)))
         self.home.endpoints.unlink(missing_ok=True)
 
@@ -253,10 +252,3 @@ def _shown(state: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plan_json(plan: Plan) -> dict[str, Any]:
     return {"processes": [spec.as_json() for spec in plan.processes], "endpoints": plan.endpoints}
-
-
-def _definitions(passwords: Mapping[str, str]) -> str:
-    """Imports every service's tables, which takes a second: only where a broker is started."""
-    from deploy.rabbitmq.definitions import definitions
-
-    return json.dumps(definitions(passwords))

@@ -4,6 +4,8 @@ The event's document decides alone who has a seat, in one conditional write; a s
 and follows from it. Reading the event first therefore makes every query on its sign-ups true as of that version.
 """
 
+from collections.abc import Collection, Sequence
+
 from services.events.domain import ACTIVE, NetworkEvent, Signup, announce, telling
 from services.events.domain.refusals import OtherAttendance
 from services.events.domain.telling import Links
@@ -24,6 +26,7 @@ from shared.contracts.events import (
 )
 from shared.contracts.person import ErasureResult, ExportResult
 from shared.contracts.problems import NotFound
+from shared.messaging.gathering import Decide, Gathered
 from shared.persons.erasing import erase
 from shared.persons.exporting import export
 from shared.store.errors import Stale
@@ -42,18 +45,30 @@ async def announce_event(command: AnnounceEvent, work: Work) -> EventRef:
     return EventRef(event_id=event.id)
 
 
-async def sign_up(command: SignUp, work: Work) -> SignUpResult:
-    """A seat, the end of the waiting list, or how the person's sign-up stands already."""
-    event = await _event(work, command.event_id)
-    event.check_offers(command.attendance)
-    if earlier := await _active(work, event, command.email):
-        if earlier.attendance != command.attendance:
-            raise OtherAttendance(earlier.attendance, earlier.id)
-        return SignUpResult(signup_id=earlier.id, state=earlier.state, position=await _position(work, earlier))
-    event, signup = event.sign_up(work.new_id(), command, work.now)
-    work.save(EVENTS, event, [telling.signed_up(event, signup, _links(work))], beside=[(SIGNUPS, signup)])
-    position = event.seats(signup.attendance).waiting if signup.state == "waiting" else None
-    return SignUpResult(signup_id=signup.id, state=signup.state, position=position)
+@Gathered
+async def sign_up(commands: Sequence[SignUp], work: Work) -> Decide[SignUpResult]:
+    """A seat, the end of the waiting list, or how the person's sign-up stands already. What all who ask at the same
+    time need is read at once, and what they get is written at once.
+    """
+    event = await _event(work, commands[0].event_id)
+    standing = await _standing(work, event, {command.email for command in commands})
+
+    async def decide(command: SignUp, work: Work) -> SignUpResult:
+        nonlocal event
+        event.check_offers(command.attendance)
+        if earlier := standing.get(command.email):
+            signup, position = earlier
+            if signup.attendance != command.attendance:
+                raise OtherAttendance(signup.attendance, signup.id)
+        else:
+            after, signup = event.sign_up(work.new_id(), command, work.now)
+            work.save(EVENTS, after, [telling.signed_up(after, signup, _links(work))], beside=[(SIGNUPS, signup)])
+            position = after.seats(signup.attendance).waiting if signup.state == "waiting" else None
+            event = after.model_copy(update={"version": after.version + 1})
+            standing[command.email] = signup, position
+        return SignUpResult(signup_id=signup.id, state=signup.state, position=position)
+
+    return decide
 
 
 async def cancel_signup(command: CancelSignup, work: Work) -> SignUpResult:
@@ -121,8 +136,10 @@ async def _signup(work: Work, id: str) -> Signup:
     return signup
 
 
-async def _active(work: Work, event: NetworkEvent, email: str) -> Signup | None:
-    return next(iter(await work.find(SIGNUPS, active_of(email, event.id), limit=1)), None)
+async def _standing(work: Work, event: NetworkEvent, emails: Collection[str]) -> dict[str, tuple[Signup, int | None]]:
+    """Email -> the active sign-up and its position, of those who have one."""
+    found = await work.find(SIGNUPS, active_of(emails, event.id), limit=len(emails))
+    return {signup.email: (signup, await _position(work, signup)) for signup in found}
 
 
 async def _first_waiting(work: Work, signup: Signup) -> Signup | None:

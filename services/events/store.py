@@ -1,5 +1,6 @@
 """Where network events and sign-ups are kept; an index for each query."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from services.events.domain import ACTIVE, NetworkEvent, Signup
@@ -37,6 +38,6 @@ def up_to(signup: Signup) -> Where:
     return {**line, "arrival": Between(at_most=signup.arrival)}
 
 
-def active_of(email: str, event_id: str) -> Where:
-    """A person's sign-up for an event that is not cancelled: there is at most one."""
-    return {"email": email, "event_id": event_id, "state": In(ACTIVE)}
+def active_of(emails: Collection[str], event_id: str) -> Where:
+    """Persons' sign-ups for an event that are not cancelled: each has at most one."""
+    return {"email": In(sorted(emails)), "event_id": event_id, "state": In(ACTIVE)}

@@ -1,3 +1,4 @@
+import shared.prelude  # noqa: F401 - first: what follows costs less by it
 from services.notifications.app import create
 from shared.upkeep import main
 

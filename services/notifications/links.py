@@ -29,7 +29,11 @@ class MailLinks:
 
     def unsubscribe_url(self, subscriber_id: str, topic: Topic, language: Language) -> str:
         """The page to give up a topic on, and the address for one click (RFC 8058); works for ever."""
-        return f"{self.public_url}/afmeld/{self.unsubscribe_token(subscriber_id, topic)}{_in(language)}"
+        return self.unsubscribe_at(self.unsubscribe_token(subscriber_id, topic), language)
+
+    def unsubscribe_at(self, token: str, language: Language) -> str:
+        """The same for a token that was made already."""
+        return f"{self.public_url}/afmeld/{token}{_in(language)}"
 
     def unsubscribe_token(self, subscriber_id: str, topic: Topic) -> str:
         """What tells in such an address who gives up what."""

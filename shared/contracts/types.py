@@ -1,6 +1,7 @@
 """Field types that the contracts share, each with the rule that it keeps."""
 
 import re
+from functools import lru_cache
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -50,6 +51,7 @@ def _lines(text: str) -> str:
     return _no_person_number(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
+@lru_cache(maxsize=256)  # what came in a command goes out in its events
 def _email(text: str) -> str:
     try:
         valid = validate_email(text.strip(), check_deliverability=False, allow_smtputf8=False, strict=True)

@@ -1,48 +1,30 @@
 """Carries out one message: once in effect, whoever brings it (broker, page, background job)."""
 
 import asyncio
-import hashlib
-import json
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from shared.contracts.base import Command, Envelope, Message, Reply
-from shared.contracts.problems import Conflict, Invalid, Refused
+from shared.contracts.problems import Invalid, Refused
+from shared.messaging.gathering import Decide, Gathered, Gathering
 from shared.messaging.keyed import KeyedLock
+from shared.messaging.unit import DONE, DONE_JSON, Outcome, Unit
 from shared.observability import tracing
 from shared.persons.erased import BeforeErasure, ErasedList
-from shared.store.errors import BadValue, Stale
+from shared.store.committing import commit
+from shared.store.errors import BadValue, Stale, Unavailable
 from shared.store.port import Document, Store
-from shared.store.work import INBOX, Applied, Pending, Work, remember
+from shared.store.work import INBOX, Applied, Group, Pending, Work, remember
 
-type Handler = Callable[[Any, Work], Awaitable[BaseModel | None]]
-"""`async def verb_object(message, work) -> result`: load, decide, save."""
-
-CANONICAL = json.JSONEncoder(sort_keys=True)
+type Handler = Callable[[Any, Work], Awaitable[BaseModel | None]] | Gathered
+"""`async def verb_object(message, work) -> result`: load, decide, save. Gathered: of all that wait at once."""
 
 RACES = 200
 """How often a lost race is retried from the load before it counts as a fault."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a message ended: the reply, and whether it had been handled before, or has no effect because it is about
-    somebody who was erased.
-    """
-
-    reply: Reply
-    duplicate: bool = False
-    skipped: bool = False
-
-
-DONE = Outcome(Reply.done(None))
-DONE_JSON = DONE.reply.to_json().decode()
-"""What almost every event ends with."""
 
 
 class Executor:
@@ -66,6 +48,7 @@ class Executor:
         self.context = context
         self._relay = relay
         self._keys = KeyedLock()
+        self._gathering = Gathering(self._keys, self._handle_all)
 
     async def run(
         self,
@@ -83,26 +66,21 @@ class Executor:
         What the store can never keep (a number beyond 64 bits) makes a message Invalid: trying again would not help.
         `inbox_id` names the message among all that the service handles (queue and message id). A refusal that is told
         to somebody is remembered as the reply to this id; one that becomes a dead letter is not: it can be replayed.
-        `pause`: seconds from now before it begins; others of the same key stay behind it.
+        `pause`: seconds from now before it begins, by itself; others of the same key stay behind it.
         """
+        unit = Unit(envelope, model, inbox_id or envelope.id, sender, remember_refusal)
+        key = order_key(envelope, model)
+        if isinstance(handler, Gathered) and not pause:
+            await self._gathering.join(key, unit, handler)
+            return unit.ended
         begin = asyncio.get_running_loop().time() + pause
+        self._gathering.close(key)
         # Held before anything is awaited: messages come here in their order, and must not overtake one another.
-        async with self._keys.hold(order_key(envelope, model)):
+        async with self._keys.hold(key):
             if pause:
                 await asyncio.sleep(begin - asyncio.get_running_loop().time())
-            data = await self.erased.without(envelope, model)
-            if data is None:
-                return Outcome(Reply.refused(BeforeErasure().problem()), skipped=True)
-            try:
-                message = model.model_validate(data)
-            except ValidationError as error:
-                raise Invalid.of(error) from None
-            try:
-                return await self._once(
-                    envelope, message, handler, inbox_id or envelope.id, sender, remember_refusal=remember_refusal
-                )
-            except BadValue as bad:
-                raise Invalid(f"holds a value that cannot be kept: {bad}") from bad
+            await self._handle(unit, handler)
+        return unit.ended
 
     async def execute(
         self, command: Command, handler: Handler, *, id: str, source: str, correlation: str | None = None
@@ -136,79 +114,183 @@ class Executor:
         source = f"/{self.service}/jobs"
         with tracing.span(type) as trace:
             envelope = Envelope(id=id, source=source, type=type, data={}, correlationid=correlation, traceparent=trace)
-            return (await self._once(envelope, None, handler, f"job:{id}", self.service)).reply
+            unit = Unit(envelope, None, f"job:{id}", self.service)
+            await self._carry_out([unit], handler)
+        return unit.ended.reply
 
-    async def _once(
-        self,
-        envelope: Envelope,
-        message: Message | None,
-        handler: Handler,
-        inbox_id: str,
-        sender: str,
-        *,
-        remember_refusal: bool = True,
-    ) -> Outcome:
-        digest = _digest(envelope)
-        traceless = isinstance(message, Command) and message.traceless
+    async def _handle_all(self, units: Sequence[Unit], handler: Gathered) -> list[Exception | None]:
+        """Handle them together. Where that fails for another reason than that the store is away, each by itself: what
+        is wrong with one is not told to others.
+        """
+        ready = [await self._ready(unit) for unit in units]
+        errors: dict[Unit, Exception | None] = {u: error for u, error in zip(units, ready, strict=True) if error}
+        waiting = [unit for unit in units if unit not in errors and unit.outcome is None]
+        if len(waiting) == 1:
+            errors[waiting[0]] = await self._tried(waiting[0], handler)
+            return [errors.get(unit) for unit in units]
+        try:
+            await self._carry_out(waiting, handler)
+        except Unavailable as error:
+            errors |= {unit: error for unit in waiting if unit.outcome is None}
+        except Exception:  # noqa: BLE001 - whose fault it was is found out now
+            errors |= {unit: await self._tried(unit, handler) for unit in waiting if unit.outcome is None}
+        return [errors.get(unit) for unit in units]
+
+    async def _ready(self, unit: Unit) -> Exception | None:
+        try:
+            await self._prepare(unit)
+        except Exception as error:  # noqa: BLE001 - it is that message's own
+            return error
+        return None
+
+    async def _tried(self, unit: Unit, handler: Handler) -> Exception | None:
+        try:
+            await self._handle(unit, handler)
+        except Exception as error:  # noqa: BLE001 - as above
+            return error
+        return None
+
+    async def _handle(self, unit: Unit, handler: Handler) -> None:
+        await self._prepare(unit)
+        if unit.outcome is not None:
+            return
+        try:
+            await self._carry_out([unit], handler)
+        except BadValue as bad:
+            raise Invalid(f"holds a value that cannot be kept: {bad}") from bad
+
+    async def _prepare(self, unit: Unit) -> None:
+        """Invalid where it is not what its model says; skipped where it is about somebody who was erased."""
+        if unit.message is not None:
+            return
+        assert unit.model is not None  # noqa: S101 - only steps of our own have none
+        data = await self.erased.without(unit.envelope, unit.model)
+        if data is None:
+            unit.outcome = Outcome(Reply.refused(BeforeErasure().problem()), skipped=True)
+            return
+        try:
+            unit.message = unit.model.model_validate(data)
+        except ValidationError as error:
+            raise Invalid.of(error) from None
+
+    async def _carry_out(self, units: Sequence[Unit], handler: Handler) -> None:
+        """Bring units to their outcomes: one decision after another, one write for all, again when it was too late."""
         for race in range(RACES):
-            seen = None if traceless else await self.store.get(INBOX, inbox_id)
-            if seen is not None:
-                return _again(seen, digest)
-            work = Work(
-                self.store,
-                self.service,
-                envelope,
-                self.clock(),
-                sender=sender,
-                inbox_id=inbox_id,
-                context=self.context,
-                erased=self.erased,
-                act=self.act,
-            )
+            waiting = _first_of_each(units)
+            if not isinstance(handler, Gathered):
+                waiting = await self._unseen(waiting)
+            if not waiting:
+                return
+            works = self._works(waiting)
             try:
-                if traceless:
-                    return await self._traceless(work, message, handler)
-                return await self._attempt(work, message, handler, digest, remember_refusal)
+                await self._attempt(waiting, works, handler)
             except Applied as before:
                 await remember(self.store, [before.entry])
-                return _again(before.entry, digest)
+                next(unit for unit in waiting if unit.inbox_id == before.entry["id"]).again(before.entry)
             except Stale:
                 await asyncio.sleep(random.uniform(0, min(0.001 * 2**race, 0.1)))  # noqa: S311 - no secret
             finally:
-                if work.pending:
-                    self._relay(work.pending)
-        raise Stale(f"{envelope.type} {envelope.id}: lost {RACES} races for its aggregate")
+                for work in works:
+                    if work.pending:
+                        self._relay(work.pending)
+        if any(unit.outcome is None for unit in units):
+            first = units[0].envelope
+            raise Stale(f"{first.type} {first.id}: lost {RACES} races for its aggregate")
 
-    async def _attempt(
-        self, work: Work, message: Message | None, handler: Handler, digest: str, remember_refusal: bool
-    ) -> Outcome:
-        try:
-            result = await handler(message, work)
-        except Refused as refusal:
-            return await self._refuse(work, refusal, digest, remember_refusal)
-        done = Outcome(Reply.done(result)) if result is not None else DONE
-        await work.commit(self._entry(work, done.reply, digest))
-        return done
+    async def _unseen(self, units: Sequence[Unit]) -> list[Unit]:
+        """Those that the inbox does not know; the others have their outcome now."""
+        asked = [unit for unit in units if not unit.traceless]
+        found = await asyncio.gather(*(self.store.get(INBOX, unit.inbox_id) for unit in asked))
+        for unit, seen in zip(asked, found, strict=True):
+            if seen is not None:
+                unit.again(seen)
+        return [unit for unit in units if unit.outcome is None]
 
-    async def _traceless(self, work: Work, message: Message | None, handler: Handler) -> Outcome:
-        try:
-            return Outcome(Reply.done(await handler(message, work)))
-        except Refused as refusal:
-            return Outcome(Reply.refused(refusal.problem()))
+    def _works(self, units: Sequence[Unit]) -> list[Work]:
+        now, group = self.clock(), Group()
+        return [
+            Work(
+                self.store,
+                self.service,
+                unit.envelope,
+                now,
+                sender=unit.sender,
+                inbox_id=unit.inbox_id,
+                context=self.context,
+                erased=self.erased,
+                act=self.act,
+                group=group,
+            )
+            for unit in units
+        ]
 
-    async def _refuse(self, work: Work, refusal: Refused, digest: str, keep: bool) -> Outcome:
+    async def _attempt(self, units: Sequence[Unit], works: Sequence[Work], handler: Handler) -> None:
+        ended: list[tuple[Unit, Work, Outcome]] = []
+        refused: list[tuple[Unit, Work, Refused]] = []
+        decide = await _decide(units, works[0], handler)
+        gathered = isinstance(handler, Gathered)
+        if gathered:  # after the load: who handles one of them from now on makes the write stale
+            await self._unseen(units)
+        for unit, work in zip(units, works, strict=True):
+            if unit.outcome is not None:
+                continue
+            try:
+                result = await decide(unit.message, work)
+            except Refused as refusal:
+                refused.append((unit, work, refusal))
+            else:
+                ended.append((unit, work, Outcome(Reply.done(result)) if result is not None else DONE))
+        kept = [
+            (work, self._entry(work, outcome.reply, unit.digest)) for unit, work, outcome in ended if not unit.traceless
+        ]
+        if kept:
+            await commit(kept, looked=gathered)
+        for unit, _, outcome in ended:
+            unit.outcome = outcome
+        for unit, work, why in refused:
+            await self._refuse(unit, work, why)
+
+    async def _refuse(self, unit: Unit, work: Work, refusal: Refused) -> None:
+        if unit.traceless:
+            unit.outcome = Outcome(Reply.refused(refusal.problem()))
+            return
         # Somebody may have carried out the same message meanwhile: then its own success is what refuses it here.
-        seen = await self.store.get(INBOX, work.inbox_id)
+        seen = await self.store.get(INBOX, unit.inbox_id)
         if seen is not None:
-            return _again(seen, digest)
+            unit.again(seen)
+            return
         reply = Reply.refused(refusal.problem())
-        if keep:
-            await remember(self.store, [self._entry(work, reply, digest)])
-        return Outcome(reply)
+        if unit.keep_refusal:
+            await remember(self.store, [self._entry(work, reply, unit.digest)])
+        unit.outcome = Outcome(reply)
 
     def _entry(self, work: Work, reply: Reply, digest: str) -> Document:
         said = DONE_JSON if reply is DONE.reply else reply.to_json().decode()
         return {"id": work.inbox_id, "reply": said, "digest": digest, "at": work.now}
+
+
+def _first_of_each(units: Sequence[Unit]) -> list[Unit]:
+    """Those without an outcome; one that is there several times waits for the first of them."""
+    first: dict[str, Unit] = {}
+    for unit in units:
+        if unit.outcome is None:
+            first.setdefault(unit.inbox_id, unit)
+    return list(first.values())
+
+
+async def _decide(units: Sequence[Unit], work: Work, handler: Handler) -> Decide[Any]:
+    """What decides on each. What refuses all, such as an aggregate that is not there, is told to each."""
+    if not isinstance(handler, Gathered):
+        return handler
+    try:
+        return await handler.load([unit.message for unit in units], work)
+    except Refused as refusal:
+        why = refusal
+
+        async def refuse(_: Any, __: Work) -> None:
+            raise why
+
+        return refuse
 
 
 def order_key(envelope: Envelope, model: type[Message]) -> str:
@@ -216,18 +298,3 @@ def order_key(envelope: Envelope, model: type[Message]) -> str:
     field = model.key if issubclass(model, Command) else None
     key = envelope.data.get(field) if field else envelope.subject
     return f"{key}" if key else f"message {envelope.id}"
-
-
-def _digest(envelope: Envelope) -> str:
-    """Of what the message says, in whatever order its fields stand: a sender may build it anew to send it again."""
-    said = CANONICAL.encode([envelope.type, envelope.data])
-    return hashlib.sha256(said.encode()).hexdigest()
-
-
-def _again(entry: Document, digest: str) -> Outcome:
-    if entry["digest"] != digest:
-        reused = Conflict(
-            "this message id was used before for a message with other content: give every message its own id"
-        )
-        return Outcome(Reply.refused(reused.problem()), duplicate=True)
-    return Outcome(Reply.model_validate_json(entry["reply"]), duplicate=True)

@@ -14,26 +14,30 @@ class KeyedLock:
         self._locks: _Locks = {}
 
     def hold(self, key: str) -> "_Hold":
-        """`async with`: wait for the key's turn and hold it."""
+        """A place in the key's line, taken now. `async with`: wait for the turn and hold the key."""
         return _Hold(self._locks, key)
 
 
 class _Hold:
     """A class of its own and no generator: every message passes here."""
 
-    __slots__ = ("_key", "_locks")
+    __slots__ = ("_key", "_locks", "_turn")
 
     def __init__(self, locks: _Locks, key: str) -> None:
         self._locks = locks
         self._key = key
+        self._turn: asyncio.Future[None] | None = None
+        queue = locks.get(key)
+        if queue is None:
+            locks[key] = deque()
+        else:
+            self._turn = asyncio.get_running_loop().create_future()
+            queue.append(self._turn)
 
     async def __aenter__(self) -> None:
-        queue = self._locks.get(self._key)
-        if queue is None:
-            self._locks[self._key] = deque()
+        turn = self._turn
+        if turn is None:
             return
-        turn = asyncio.get_running_loop().create_future()
-        queue.append(turn)
         try:
             await turn
         except asyncio.CancelledError:

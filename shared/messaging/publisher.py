@@ -2,27 +2,31 @@
 
 Its own, since the broker blocks publishing connections under an alarm, and since a channel error here must not take
 consumers along (ADR 3). Not a robust one: what failed is published again by who called, with the same id, and the
-next call connects anew.
+next call connects anew. What is asked for within one turn of the event loop is written in one piece (`batch`).
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import uuid
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import chain
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
+from aiormq.channel import Channel
 
-from shared.contracts.base import CONTENT_TYPE
-from shared.messaging.cancelling import is_cancelled, is_nameless
-from shared.messaging.keyed import KeyedLock
-from shared.messaging.leniency import be_lenient
+from shared.messaging.batch import Lane, Sent
+from shared.messaging.cancelling import is_nameless
+from shared.messaging.outgoing import Nacked, Outgoing, Unconfirmed, Unroutable
+from shared.messaging.reading import be_quick
 from shared.observability import tracing
 
-be_lenient()  # here, since every connection that reads other people's messages is made through this module
+__all__ = ["Nacked", "Outgoing", "Publisher", "Unconfirmed", "Unroutable"]
+
+be_quick()  # here, since every connection that reads other people's messages is made through this module
 
 HEARTBEAT = 8
 """Seconds. aiormq gives a silent connection up after 3 * (this + 1), and looks every half of it: 31 at the latest."""
@@ -34,39 +38,14 @@ RENEW_SECONDS = 20.0
 channel until messages are taken out, also where somebody has raised the limit (seen with RabbitMQ 3.10). Longer than a
 publish may take, so that nothing is under way on the channel before the last when that is closed."""
 
+PIECE = 256 << 10
+"""Bytes of bodies that are written in one piece; then the socket must have taken them. What waits beyond is bounded by
+who asks: the relay's batch, a prefetch of messages in hand; and what is no longer waited for is not written."""
+
 BREAKS = (AMQPError, OSError, TimeoutError, RuntimeError, EOFError, StopAsyncIteration, asyncio.InvalidStateError)
 FAULTS = (*BREAKS, asyncio.CancelledError)
 """What aio-pika and aiormq raise when a connection breaks or a channel ends while somebody waits; StopAsyncIteration
 where a broker that is just starting takes a connection and hangs up at once."""
-
-
-class Unconfirmed(Exception):
-    """The broker did not say that it took the message; it may or may not have. Publish again with the same id."""
-
-
-class Unroutable(Unconfirmed):
-    """No queue is there for the message."""
-
-
-class Nacked(Unconfirmed):
-    """A queue would not take the message: it is full."""
-
-
-@dataclass(frozen=True)
-class Outgoing:
-    """A message on its way out."""
-
-    exchange: str
-    routing_key: str
-    body: bytes
-    message_id: str
-    headers: dict[str, Any] = field(default_factory=dict)
-    content_type: str = CONTENT_TYPE
-    correlation_id: str | None = None
-    reply_to: str | None = None
-    mandatory: bool = True
-    traceparent: str | None = None
-    """Publishing it is a step of this trace."""
 
 
 class Publisher:
@@ -78,13 +57,21 @@ class Publisher:
         self._timeout = timeout
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
+        self._lane: Lane | None = None
         self._retired: AbstractChannel | None = None
         self._renewed = 0.0
-        self._exchanges: dict[str, AbstractExchange] = {}
         self._opening = asyncio.Lock()
-        self._ids = KeyedLock()
+        self._asked: dict[Sent, None] = {}
+        """Not written yet, in the order of asking."""
+        self._ids: dict[str, Sent] = {}
+        """Written and waited for. aiormq finds what the broker returns by its id: never the same twice at a time."""
+        self._behind: dict[str, list[Sent]] = {}
+        """Waits until the one of the same id has ended."""
+        self._turn: _Turn | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
 
-    @property
+    @cached_property
     def user(self) -> str:
         """The broker user that the connection logs in as."""
         return aio_pika.connection.make_url(self._url).user or "guest"
@@ -96,41 +83,22 @@ class Publisher:
 
     async def publish(self, message: Outgoing) -> None:
         """Publish one; returns when the broker has taken it. Unconfirmed after `timeout` seconds or any fault."""
-        if message.traceparent is None:
+        if message.traceparent is None or not tracing.is_on():
             await self._publish(message)
             return
         with tracing.span(f"publish {message.exchange} {message.routing_key}", message.traceparent, kind="producer"):
             await self._publish(message)
 
-    async def _publish(self, message: Outgoing) -> None:
-        try:
-            async with asyncio.timeout(self._timeout):
-                exchange = await self._exchange(message.exchange)
-                # The client library matches what the broker returns by message id: never the same id twice in flight.
-                async with self._ids.hold(message.message_id):
-                    await exchange.publish(
-                        self._amqp(message), routing_key=message.routing_key, mandatory=message.mandatory
-                    )
-        except PublishError as error:
-            raise Unroutable(f"{message.exchange}/{message.routing_key}: no queue took it") from error
-        except DeliveryError as error:
-            await self._renew()
-            raise Nacked(f"{message.exchange}/{message.routing_key}: a queue refused it") from error
-        except (Exception, asyncio.CancelledError) as error:
-            if not (isinstance(error, FAULTS) or is_nameless(error)):
-                raise
-            if isinstance(error, asyncio.CancelledError) and is_cancelled():
-                raise
-            raise Unconfirmed(f"{message.exchange}/{message.routing_key}: {error!r}") from error
-
     async def publish_many(self, messages: Sequence[Outgoing]) -> list[BaseException | None]:
         """Publish side by side, in order on the wire; for each None or what went wrong."""
-        return await asyncio.gather(*(self.publish(m) for m in messages), return_exceptions=True)
+        if tracing.is_on():
+            return await asyncio.gather(*map(self.publish, messages), return_exceptions=True)
+        return await self._outcomes(messages)
 
     async def connection(self) -> AbstractConnection:
         """The open connection; made where there is none."""
-        await self._exchange("")
-        assert self._connection is not None  # noqa: S101 - _exchange made it
+        await self._open()
+        assert self._connection is not None  # noqa: S101 - _open made it
         return self._connection
 
     async def stay_connected(self) -> None:
@@ -143,33 +111,111 @@ class Publisher:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def close(self) -> None:
-        """Close the connection."""
-        connection, self._connection, self._channel = self._connection, None, None
-        self._exchanges.clear()
-        if connection is not None:
-            with contextlib.suppress(AMQPError, OSError, TimeoutError):
-                async with asyncio.timeout(2):
-                    await connection.close()
+        """Close the connection. What is under way is not confirmed."""
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait([self._writing], timeout=2)
+        for each in [*chain.from_iterable(self._behind.values()), *self._ids.values()]:
+            each.end(asyncio.CancelledError())
+        await self._disconnect()
 
-    async def _exchange(self, name: str) -> AbstractExchange:
-        if not self.connected or name not in self._exchanges:
-            async with self._opening:
-                if not self.connected:
-                    await self._open()
-                if name not in self._exchanges:
-                    self._exchanges[name] = await self._get(name)
-        return self._exchanges[name]
+    async def _publish(self, message: Outgoing) -> None:
+        (error,) = await self._outcomes([message])
+        if error is not None:
+            raise error
 
-    async def _get(self, name: str) -> AbstractExchange:
-        assert self._channel is not None  # noqa: S101 - _open made it
-        return await self._channel.get_exchange(name, ensure=False) if name else self._channel.default_exchange
+    async def _outcomes(self, messages: Sequence[Outgoing]) -> list[BaseException | None]:
+        sent = self._ask(messages)
+        try:
+            if sent:
+                await sent[0].call.all
+        except asyncio.CancelledError as cancelled:
+            for each in sent:
+                each.end(cancelled)
+            raise
+        outcomes = [_outcome(each) for each in sent]
+        if any(isinstance(outcome, Nacked) for outcome in outcomes):
+            await self._renew()
+        return outcomes
 
-    async def _open(self) -> None:
-        await self.close()
-        self._connection = await aio_pika.connect(
-            self._url, heartbeat=HEARTBEAT, timeout=self._timeout, client_properties={"connection_name": self._name}
-        )
-        self._channel, self._retired, self._renewed = await self._new_channel(), None, time.monotonic()
+    def _ask(self, messages: Sequence[Outgoing]) -> list[Sent]:
+        loop = asyncio.get_running_loop()
+        if self._turn is None or self._turn.began != loop.time():
+            self._turn = _Turn(loop, self._timeout)
+        turn = self._turn
+        call = _Call(len(messages), loop.create_future())
+        sent = [Sent(m, m.message_id or uuid.uuid4().hex, call, turn, self._ended) for m in messages]
+        turn.await_these(sent)
+        self._write_soon(sent)
+        return sent
+
+    def _write_soon(self, sent: Iterable[Sent]) -> None:
+        self._asked.update(dict.fromkeys(sent))
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        """Write what is asked for until nothing is; a task lets others of this turn of the loop ask before it."""
+        try:
+            while self._asked:
+                if (lane := self._ready()) is None:
+                    async with asyncio.timeout(self._timeout):
+                        lane = await self._open()
+                await self._write_piece(lane)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait are told
+            while self._asked:
+                next(iter(self._asked)).end(error)
+        finally:
+            self._writing = None
+
+    async def _write_piece(self, lane: Lane) -> None:
+        piece = self._piece()
+        try:
+            await lane.write(piece)
+        except BaseException as error:
+            self._lane = None  # its tags may be ahead of what was written: connect anew
+            for each in piece:
+                each.end(error)
+            raise
+
+    def _piece(self) -> list[Sent]:
+        piece, size = [], 0
+        for each in list(self._asked):
+            if size >= PIECE:
+                break
+            del self._asked[each]
+            if each.message_id in self._ids:
+                self._behind.setdefault(each.message_id, []).append(each)
+                continue
+            self._ids[each.message_id] = each
+            piece.append(each)
+            size += len(each.message.body)
+        return piece
+
+    def _ended(self, sent: Sent) -> None:
+        self._asked.pop(sent, None)
+        sent.turn.ended(sent)
+        sent.call.ended()
+        if self._ids.get(sent.message_id) is sent:
+            del self._ids[sent.message_id]
+            if sent.message_id in self._behind:
+                self._write_soon([each for each in self._behind.pop(sent.message_id) if not each.over])
+
+    def _ready(self) -> Lane | None:
+        return self._lane if self.connected else None
+
+    async def _open(self) -> Lane:
+        if (lane := self._ready()) is not None:
+            return lane
+        async with self._opening:
+            if (lane := self._ready()) is not None:
+                return lane
+            await self._disconnect()
+            self._connection = await aio_pika.connect(
+                self._url, heartbeat=HEARTBEAT, timeout=self._timeout, client_properties={"connection_name": self._name}
+            )
+            self._retired, self._renewed = None, time.monotonic()
+            return await self._new_channel()
 
     async def _renew(self) -> None:
         """Another channel, unless this one is young."""
@@ -181,21 +227,89 @@ class Publisher:
                 async with asyncio.timeout(self._timeout):
                     if self._retired is not None:
                         await self._retired.close()
-                    self._retired, self._channel = self._channel, await self._new_channel()
-                    self._exchanges.clear()
+                    self._retired = self._channel
+                    await self._new_channel()
 
-    async def _new_channel(self) -> AbstractChannel:
+    async def _new_channel(self) -> Lane:
         assert self._connection is not None  # noqa: S101 - whoever calls has one
-        return await self._connection.channel(publisher_confirms=True, on_return_raises=True)
+        channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
+        underlay = await channel.get_underlay_channel()
+        assert isinstance(underlay, Channel)  # noqa: S101 - what Lane rests on
+        self._channel, self._lane = channel, Lane(underlay, self.user)
+        return self._lane
 
-    def _amqp(self, message: Outgoing) -> aio_pika.Message:
-        return aio_pika.Message(
-            message.body,
-            content_type=message.content_type,
-            message_id=message.message_id,
-            correlation_id=message.correlation_id,
-            reply_to=message.reply_to,
-            headers=message.headers,
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            user_id=self.user,
-        )
+    async def _disconnect(self) -> None:
+        connection, self._connection, self._channel, self._lane = self._connection, None, None, None
+        if connection is not None:
+            # In a task that is left alone when it takes too long: aiormq waits for a stuck socket, whoever cancels it.
+            self._closing = asyncio.create_task(_close(connection))
+            await asyncio.wait([self._closing], timeout=2)
+
+
+async def _close(connection: AbstractConnection) -> None:
+    with contextlib.suppress(*FAULTS):
+        await connection.close()
+
+
+class _Call:
+    """Messages that one caller waits for."""
+
+    __slots__ = ("_left", "all")
+
+    def __init__(self, count: int, all: asyncio.Future[None]) -> None:
+        self._left = count
+        self.all = all
+
+    def ended(self) -> None:
+        """One has come to its end."""
+        self._left -= 1
+        if not self._left and not self.all.done():
+            self.all.set_result(None)
+
+
+class _Turn:
+    """What was asked for within one turn of the event loop: all of it has the same time, and one timer tells."""
+
+    __slots__ = ("_loop", "_seconds", "_timer", "_waiting", "began")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self.began = loop.time()
+        self._loop = loop
+        self._seconds = seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: set[Sent] = set()
+
+    def await_these(self, sent: Sequence[Sent]) -> None:
+        """From now on."""
+        self._waiting.update(sent)
+        if self._timer is None and sent:
+            self._timer = self._loop.call_later(self._seconds, self._late)
+
+    def ended(self, sent: Sent) -> None:
+        """It is not waited for any more."""
+        self._waiting.discard(sent)
+        if not self._waiting and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        for each in list(self._waiting):
+            each.end(TimeoutError())
+
+
+def _outcome(sent: Sent) -> BaseException | None:
+    error = sent.error
+    if error is None:
+        return None
+    where = f"{sent.message.exchange}/{sent.message.routing_key}"
+    told: Unconfirmed
+    if isinstance(error, PublishError):
+        told = Unroutable(f"{where}: no queue took it")
+    elif isinstance(error, DeliveryError):
+        told = Nacked(f"{where}: a queue refused it")
+    elif isinstance(error, FAULTS) or is_nameless(error):
+        told = Unconfirmed(f"{where}: {error!r}")
+    else:
+        return error
+    told.__cause__ = error
+    return told

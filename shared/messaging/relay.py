@@ -6,6 +6,7 @@ absent broker left. Two relays may both publish: the id is the same, so consumer
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,12 +14,13 @@ from itertools import batched
 
 import structlog
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from shared.contracts.base import MESSAGES, Envelope
 from shared.messaging.publisher import Nacked, Outgoing, Publisher, Unconfirmed
 from shared.observability.metrics import Metrics
 from shared.store.errors import StoreError, Unavailable
-from shared.store.port import PENDING, Between, Collection, Document, Store, Trim
+from shared.store.port import PENDING, PENDING_LISTS, Between, Collection, Document, Store, Trim
 from shared.store.work import Pending, remember, write_beside
 
 log = structlog.get_logger()
@@ -37,6 +39,11 @@ so that what cannot be sent hides nothing.
 WAITING = 10_000
 """Documents kept in memory while the broker is away; the sweep finds those beyond."""
 
+TRIM_SECONDS = 0.05
+"""How long what was taken by the broker may stand in its document: a busy one is then written once for many events. A
+process that dies meanwhile has sent them, and the next one sends them again.
+"""
+
 SWEEP_SECONDS = 3.0
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds between attempts while the broker does not confirm."""
@@ -50,7 +57,7 @@ class Relay:
     ) -> None:
         self._store = store
         self._publisher = publisher
-        self._service = service
+        self._exchange = f"{service}.outbox"
         self._collections = collections
         self._metrics = metrics
         self._waiting: deque[Pending] = deque()
@@ -61,6 +68,9 @@ class Relay:
         """Collection -> when the oldest that waits there came to wait."""
         self._wake = asyncio.Event()
         self._failures = 0
+        self._taken: dict[tuple[str, str], dict[str, list[str]]] = {}
+        """Collection and id -> what is to be taken out of the document's lists."""
+        self._trim_at = math.inf
 
     def offer(self, pending: Sequence[Pending]) -> None:
         """What a commit left to relay; never blocks."""
@@ -76,14 +86,14 @@ class Relay:
         clock = asyncio.get_running_loop().time
         while True:
             if clock() >= next_sweep and len(self._waiting) <= WAITING // 2:
-                more = await self._sweep()
+                more = await self._trimmed() and await self._sweep()  # what was sent is not to be found again
                 next_sweep = clock() + (0 if more else SWEEP_SECONDS)
             if not await self._step():
                 next_sweep = max(next_sweep, clock() + PAUSES[0])
             self._wake.clear()
             if not self._waiting:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(0.01, next_sweep - clock())):
+                    async with asyncio.timeout(max(0.01, min(next_sweep, self._trim_at) - clock())):
                         await self._wake.wait()
 
     async def flush(self, seconds: float) -> None:
@@ -92,6 +102,7 @@ class Relay:
             async with asyncio.timeout(seconds):
                 while self._waiting and await self._step():
                     pass
+                await self._trimmed()
 
     async def _step(self) -> bool:
         """Relay a batch of what waits in memory; False, after a pause, where store or broker are in trouble.
@@ -117,30 +128,42 @@ class Relay:
         return batch
 
     async def _relay(self, batch: Sequence[Pending]) -> bool:
-        """Publish a batch and empty what was taken; whether store and broker are well."""
-        outgoing = {o.message_id: o for item in batch for e in item.outbox if (o := self._outgoing(e))}
+        """Publish a batch, and take out what was taken when it is time; whether store and broker are well."""
+        outgoing = {e["id"]: self._outgoing(e) for item in batch for e in item.outbox}
         sent = await self._publisher.publish_many(list(outgoing.values()))
-        errors = dict(zip(outgoing, sent, strict=True))
-        failed = {e["id"] for item in batch for e in item.outbox if errors.get(e["id"], "unreadable") is not None}
+        failed = {each for each, error in zip(outgoing, sent, strict=True) if error}
         if told := [error for error in sent if error]:
             log.warning("relay_unconfirmed", count=len(told), error=str(told[0]))
         self._metrics.relayed(len(sent) - len(told))
-        try:
-            await self._trim(batch, failed)
-        except StoreError as error:
-            log.warning("relay_trim_failed", error=str(error))
+        for item in batch:
+            self._take_out(item, failed)
+        now = asyncio.get_running_loop().time()
+        if self._taken:
+            self._trim_at = min(self._trim_at, now + TRIM_SECONDS)
+        if (now >= self._trim_at or len(self._taken) >= BATCH) and not await self._trimmed():
             return False
         # A queue that is full, or an event that cannot be written, is no reason to keep others waiting.
         return not any(isinstance(error, Unconfirmed) and not isinstance(error, Nacked) for error in told)
 
-    async def _trim(self, batch: Sequence[Pending], failed: set[str]) -> None:
+    def _take_out(self, item: Pending, failed: set[str]) -> None:
+        taken = self._taken.setdefault((item.collection, item.id), {name: [] for name in PENDING_LISTS})
+        taken["outbox"] += [e["id"] for e in item.outbox if e["id"] not in failed]
+        taken["beside"] += item.beside
+        taken["applied"] += item.applied
+
+    async def _trimmed(self) -> bool:
+        """Empty the lists of what the broker took; False where the store is in trouble: the sweep does it again."""
+        taken, self._taken, self._trim_at = self._taken, {}, math.inf
         by_collection: dict[str, list[Trim]] = {}
-        for item in batch:
-            sent = [e["id"] for e in item.outbox if e["id"] not in failed]
-            pull = {"outbox": sent, "beside": item.beside, "applied": item.applied}
-            by_collection.setdefault(item.collection, []).append(Trim(item.id, {k: v for k, v in pull.items() if v}))
-        for name, trims in by_collection.items():
-            await self._store.trim(Collection(name), trims)
+        for (collection, document), lists in taken.items():
+            by_collection.setdefault(collection, []).append(Trim(document, {k: v for k, v in lists.items() if v}))
+        try:
+            for name, trims in by_collection.items():
+                await self._store.trim(Collection(name), trims)
+        except StoreError as error:
+            log.warning("relay_trim_failed", error=str(error))
+            return False
+        return True
 
     async def _sweep(self) -> bool:
         """Bring back what is left over; whether there may be more than one sweep takes."""
@@ -165,7 +188,7 @@ class Relay:
         documents, events = {item.id for item in waiting}, {e["id"] for item in waiting for e in item.outbox}
         owing = []
         for document in found:
-            left = [e for e in document.get("outbox", ()) if e["id"] not in events]
+            left = [e for o in document.get("outbox", ()) if o["id"] not in events and (e := _read(o))]
             if left or document["_id"] not in documents:
                 owing.append(document | {"outbox": left})
         for some in batched(owing, BATCH, strict=False):
@@ -215,17 +238,23 @@ class Relay:
             for document in documents
         ]
 
-    def _outgoing(self, document: Document) -> Outgoing | None:
-        """None for an event that cannot be read any more: it stays where it is, and somebody has to look."""
-        try:
-            envelope = Envelope.model_validate(document)
-        except ValidationError:
-            log.exception("relay_cannot_read", id=document["id"])
-            return None
-        model = MESSAGES.get(envelope.type)
-        key = model.routing_key() if model else envelope.type.split(".", 3)[-1]
-        exchange, trace = f"{self._service}.outbox", envelope.traceparent
-        return Outgoing(exchange, key, envelope.to_json(), envelope.id, traceparent=trace)
+    def _outgoing(self, event: Document) -> Outgoing:
+        """As a commit of this process made it, or `_read` read it: an envelope already, so it is not parsed again."""
+        model = MESSAGES.get(event["type"])
+        key = model.routing_key() if model else event["type"].split(".", 3)[-1]
+        body = to_json(event, inf_nan_mode="null")
+        return Outgoing(self._exchange, key, body, event["id"], traceparent=event.get("traceparent"))
+
+
+def _read(event: Document) -> Document | None:
+    """An event that some process left, as this one would have written it. None for one that cannot be read any more:
+    it stays where it is, and somebody has to look.
+    """
+    try:
+        return Envelope.model_validate(event).model_dump(mode="json", exclude_none=True)
+    except ValidationError:
+        log.exception("relay_cannot_read", id=event["id"])
+        return None
 
 
 def _waiting_since(document: Document) -> datetime:

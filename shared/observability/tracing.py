@@ -46,6 +46,11 @@ def shutdown() -> None:
         provider.shutdown()
 
 
+def is_on() -> bool:
+    """Whether spans are made."""
+    return _provider is not None
+
+
 def span(
     name: str, traceparent: str | None = None, *, kind: Kind = "internal", **attributes: Attribute | None
 ) -> AbstractContextManager[str | None]:

@@ -103,6 +103,14 @@ class Put:
 
 
 @dataclass(frozen=True)
+class Follow:
+    """Keyed writes that follow from another write, and may be done again without harm."""
+
+    collection: Collection
+    puts: Sequence[Put]
+
+
+@dataclass(frozen=True)
 class Trim:
     """Elements to take out of a document's reserved arrays, by their ids."""
 
@@ -144,8 +152,8 @@ class Store(Protocol):
     async def ping(self) -> None:
         """Return if the store answers and can write; else Unavailable."""
 
-    async def insert(self, collection: Collection, document: Document) -> None:
-        """Add one document. Duplicate where the id or a unique key is taken."""
+    async def insert(self, collection: Collection, document: Document, *, follow: Sequence[Follow] = ()) -> None:
+        """Add one document. Duplicate where the id or a unique key is taken. `follow`: as by `save`."""
 
     async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[str]:
         """Add many, unordered. Those whose id or unique key is taken are left out and do not stop the rest.
@@ -174,12 +182,22 @@ class Store(Protocol):
         """
 
     async def save(
-        self, collection: Collection, id: str, fields: Document, *, version: int, push: Mapping[str, Sequence[Document]]
+        self,
+        collection: Collection,
+        id: str,
+        fields: Document,
+        *,
+        version: int,
+        push: Mapping[str, Sequence[Document]],
+        follow: Sequence[Follow] = (),
     ) -> None:
         """Set the fields and append to the arrays in one write, if the stored version is `version`.
 
         `fields` carries the new version; an earlier `pending_since` in the document stays. Stale where the
         document is missing or at another version, Duplicate where a unique key is taken.
+
+        `follow` is written after it, in order, if it took effect. A store that can does all of it at once; with another
+        one a fault may leave what follows undone, so what is to follow has to stand in the document too.
         """
 
     async def put(self, collection: Collection, puts: Sequence[Put]) -> list[bool]:

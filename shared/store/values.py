@@ -19,7 +19,8 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 100
 """Levels of nesting."""
 
-_good_names: set[str] = set()
+_names: dict[str, int] = {}
+"""Names of fields that can be kept -> their bytes."""
 _ALIKE = {int: "number", float: "number", bool: "bool", str: "str", bytes: "bytes", datetime: "date"}
 
 
@@ -64,7 +65,8 @@ def clean_change(set: Mapping[str, Any] | None, increment: Mapping[str, Any] | N
     if not paths:
         raise BadValue("an update sets or increments something")
     for path in paths:
-        if not all(_good_name(part) and not part.isdigit() for part in path.split(".")) or path.split(".")[0] == "_id":
+        parts = path.split(".")
+        if not all(_good_name(part) and not part.isdigit() for part in parts) or parts[0] == "_id":
             raise BadValue(f"{path!r} cannot be set")
     for i, path in enumerate(paths):
         if any(other == path or other.startswith(f"{path}.") for other in paths[i + 1 :]):
@@ -138,14 +140,18 @@ def _check_size(size: int) -> None:
 
 
 def _good_name(name: Any) -> bool:
-    if name in _good_names:
-        return True
     if not isinstance(name, str) or not name or name[0] == "$" or "." in name or "\0" in name:
         return False
-    _utf8_length(name)
-    if len(_good_names) < 10_000:  # names come from code; data used as names must not fill the memory
-        _good_names.add(name)
-    return True
+    return _utf8_length(name) > 0
+
+
+def _name_length(name: Any) -> int:
+    if not _good_name(name):
+        raise BadValue(f"{name!r} cannot be a field's name")
+    length = _utf8_length(name)
+    if len(_names) < 10_000:  # names come from code; data used as names must not fill the memory
+        _names[name] = length
+    return length
 
 
 def _utf8_length(text: str) -> int:
@@ -171,9 +177,11 @@ class _Walk:
         self.size += 5
         copy = {}
         for name, value in document.items():
-            if not _good_name(name):
-                raise BadValue(f"{name!r} cannot be a field's name")
-            self.size += 2 + _utf8_length(name)
+            self.size += 2 + (_names.get(name) or _name_length(name))
+            if type(value) is str and value.isascii():  # most values, and every document passes here
+                self.size += 5 + len(value)
+                copy[name] = value
+                continue
             try:
                 copy[name] = self.value(value, depth)
             except BadValue as bad:

@@ -5,7 +5,6 @@ document and are written by one conditional write (ADR 1). What is done after th
 the document alone: by this process, by the next message of the same aggregate, or by the sweep after a crash.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.contracts.aggregate import Aggregate
 from shared.contracts.base import Envelope, Event, derived_id
-from shared.store.errors import Backlog, BadValue, Duplicate, Stale
-from shared.store.port import PENDING, PENDING_LISTS, Collection, Document, Index, Put, Store, Where
+from shared.store.port import PENDING, Collection, Document, Follow, Index, Put, Store, Where
 from shared.store.repository import Repository
 
 if TYPE_CHECKING:
@@ -30,14 +28,6 @@ ERASED = Collection("erased", indexes=(Index(("at",)),))
 
 OWN_COLLECTIONS = (INBOX, ERASED)
 """What every service keeps besides its aggregates."""
-
-
-MOST_OWED = 1000
-"""Events that a document may owe while another message adds to it: each write costs its length, and MongoDB takes none
-of more than 16 MiB. A healthy relay keeps them far below.
-"""
-MOST_OWED_BYTES = 4 << 20
-"""A document too large to be written waits for its relay if so much of it is owed; else the message is at fault."""
 
 
 class Applied(Exception):
@@ -60,11 +50,22 @@ class Pending:
 
 
 @dataclass
-class _Staged:
+class Staged:
+    """What a unit of work is to write."""
+
     repository: Repository[Any]
     aggregate: Aggregate
     outbox: list[Document]
     beside: list[Document]
+
+
+@dataclass
+class Group:
+    """What units of work share that are decided together, one after another, on what was loaded once."""
+
+    inbox_ids: set[str] = field(default_factory=set)
+    owed: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Collection and id -> events that the document owed when it was loaded."""
 
 
 class Work:
@@ -86,6 +87,7 @@ class Work:
         context: Any = None,
         erased: "ErasedList | None" = None,
         act: "Callable[..., Any] | None" = None,
+        group: Group | None = None,
     ) -> None:
         self.store = store
         self._erased = erased
@@ -97,9 +99,9 @@ class Work:
         self.context = context
         self.inbox_id = inbox_id or message.id
         self.pending: list[Pending] = []
-        self._staged: _Staged | None = None
-        self._owed: dict[tuple[str, str], int] = {}
-        """Collection and id -> events that the document owed when it was loaded."""
+        self.staged: Staged | None = None
+        self.group = group or Group()
+        self.group.inbox_ids.add(self.inbox_id)
 
     @property
     def erased(self) -> "ErasedList":
@@ -122,7 +124,7 @@ class Work:
         if document is None:
             return None
         await write_beside(self.store, document.get("beside", ()))
-        self._ends_if_applied(document)
+        end_if_applied(self.group, document)
         return self._loaded(repository, document)
 
     async def find[A: Aggregate](
@@ -169,7 +171,7 @@ class Work:
         handler runs again from the start. A conflict of ids or unique keys counts as that too. A document that owes
         too much is not written: Backlog.
         """
-        if self._staged is not None:
+        if self.staged is not None:
             raise RuntimeError("a message saves one aggregate; write others with put, or beside it")
         versions = {b.id: b.version + 1 for _, b in beside}
         outbox = self._envelopes(events, versions, aggregate.version + 1)
@@ -182,58 +184,11 @@ class Work:
             }
             for r, b in beside
         ]
-        self._staged = _Staged(repository, aggregate, outbox, writes)
-
-    async def commit(self, entry: Document) -> None:
-        """Do the staged write with the inbox entry in it, then what follows from it. Stale: run the handler again."""
-        if self._staged is None:
-            await remember(self.store, [entry])
-            return
-        staged, self._staged = self._staged, None
-        if staged.aggregate.version > 0 and (seen := await self.store.get(INBOX, self.inbox_id)):
-            # Another process handled it before the document was loaded and after the inbox was looked at, and its relay
-            # has taken the mark out of the document already. One that does so from now on makes this write stale.
-            raise Applied(seen)
-        await self._write(staged, entry)
-        await write_beside(self.store, staged.beside)
-        await remember(self.store, [entry])
-        # Only now may the relay take beside and applied out of the document; after a fault above the sweep does it all.
-        beside, applied = [b["id"] for b in staged.beside], [entry["id"]]
-        self.pending.append(Pending(staged.repository.name, staged.aggregate.id, staged.outbox, beside, applied))
-
-    async def _write(self, staged: _Staged, entry: Document) -> None:
-        aggregate, collection = staged.aggregate, staged.repository.collection
-        # It owed at most as much when it is written: whoever adds to it meanwhile makes this write stale.
-        if self._owed.get((collection.name, aggregate.id), 0) >= MOST_OWED:
-            raise Backlog(f"{collection.name}: {aggregate.id!r} waits to have its events sent")
-        fields = staged.repository.to_fields(aggregate, aggregate.version + 1) | {PENDING: self.now}
-        push = {"outbox": staged.outbox, "applied": [entry], "beside": staged.beside}
-        try:
-            if aggregate.version == 0:
-                await self.store.insert(collection, {"_id": aggregate.id, **fields, **push})
-            else:
-                await self.store.save(collection, aggregate.id, fields, version=aggregate.version, push=push)
-        except Duplicate as taken:
-            self._ends_if_applied(await self.store.get(collection, aggregate.id) or {})
-            raise Stale(str(taken)) from taken
-        except BadValue as bad:
-            await self._ends_if_owed(collection, aggregate.id, bad)
-            raise
+        self.staged = Staged(repository, aggregate, outbox, writes)
 
     def _loaded[A: Aggregate](self, repository: Repository[A], document: Document) -> A:
-        self._owed[repository.name, document["_id"]] = len(document.get("outbox", ()))
+        self.group.owed[repository.name, document["_id"]] = len(document.get("outbox", ()))
         return repository.to_aggregate(document)
-
-    async def _ends_if_owed(self, collection: Collection, id: str, bad: BadValue) -> None:
-        document = await self.store.get(collection, id) or {}
-        owed = json.dumps([document.get(name) for name in PENDING_LISTS], default=str)
-        if len(owed) > MOST_OWED_BYTES:
-            raise Backlog(f"{collection.name}: {id!r} has no room until its events are sent") from bad
-
-    def _ends_if_applied(self, document: Document) -> None:
-        for entry in document.get("applied", ()):
-            if entry["id"] == self.inbox_id:
-                raise Applied(entry)
 
     def _envelopes(self, events: Sequence[Event], versions: Mapping[str, int], version: int) -> list[Document]:
         return [self._envelope(event, versions.get(event.subject, version)) for event in events]
@@ -253,16 +208,28 @@ class Work:
         ).model_dump(mode="json", exclude_none=True)
 
 
+def end_if_applied(group: Group, document: Document) -> None:
+    """Applied where the document was written by one of the group's messages."""
+    for entry in document.get("applied", ()):
+        if entry["id"] in group.inbox_ids:
+            raise Applied(entry)
+
+
 async def write_beside(store: Store, entries: Sequence[Document]) -> None:
     """Write the documents that stand beside an aggregate; doing it again changes nothing."""
-    by_collection: dict[str, list[Put]] = {}
-    for entry in entries:
-        by_collection.setdefault(entry["collection"], []).append(Put(entry["_id"], entry["fields"]))
-    for name, puts in by_collection.items():
-        await store.put(Collection(name), puts)
+    for each in beside_writes(entries):
+        await store.put(each.collection, each.puts)
 
 
 async def remember(store: Store, entries: Sequence[Document]) -> None:
     """Keep inbox entries; one that is there stays as it is."""
     if entries:
         await store.insert_many(INBOX, [{"_id": e["id"], "version": 1, **e} for e in entries])
+
+
+def beside_writes(entries: Sequence[Document]) -> list[Follow]:
+    """The keyed writes of what stands beside an aggregate."""
+    by_collection: dict[str, list[Put]] = {}
+    for entry in entries:
+        by_collection.setdefault(entry["collection"], []).append(Put(entry["_id"], entry["fields"]))
+    return [Follow(Collection(name), puts) for name, puts in by_collection.items()]

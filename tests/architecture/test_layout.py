@@ -60,7 +60,7 @@ class TestService:
         assert settings.default is None
 
     def test_main_only_serves(self, service: Path):
-        assert len(source(service, "__main__").body) == 3  # two imports and the call
+        assert len(source(service, "__main__").body) == 4  # three imports and the call
 
 
 def test_no_service_is_missing():

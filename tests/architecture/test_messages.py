@@ -11,6 +11,7 @@ from deploy.catalog import service_tables
 from shared.contracts.base import Command, Event, Message
 from shared.contracts.known import all_messages, messages
 from shared.messaging.executor import Handler
+from shared.messaging.gathering import Decide, Gathered
 from shared.store.work import Work
 
 TABLES = service_tables()
@@ -56,18 +57,24 @@ def test_what_is_published_is_consumed(service: str):
 
 @pytest.mark.parametrize(("service", "model", "handler"), HANDLERS)
 def test_handler(service: str, model: type[Message], handler: Handler):
-    """`async def verb_object(message, work) -> result`, in the service's own handlers."""
+    """`async def verb_object(message, work) -> result`, in the service's own handlers. Gathered: of all that wait."""
     name = handler.__name__
-    assert inspect.iscoroutinefunction(handler)
+    function = handler.load if isinstance(handler, Gathered) else handler
+    assert inspect.iscoroutinefunction(function)
     assert re.fullmatch(r"[a-z]+(_[a-z]+)+", name), f"{name}: verb_object"
     module = f"services.{service}.handlers"
     assert handler.__module__ == module or handler.__module__.startswith(f"{module}.")
     assert inspect.getdoc(handler), f"{name} says what it does"
-    message, work = list(inspect.signature(handler).parameters)
-    hints = typing.get_type_hints(handler)
+    message, work = list(inspect.signature(function).parameters)
+    hints = typing.get_type_hints(function)
     assert hints[work] is Work
     assert issubclass(model, typing.get_args(hints[message]) or hints[message])
-    if issubclass(model, Command):
+    if isinstance(handler, Gathered):
+        assert (typing.get_origin(hints["return"]), *typing.get_args(hints["return"])) == (
+            Decide,
+            getattr(model, "result", None),
+        )
+    elif issubclass(model, Command):
         assert hints["return"] in (model.result, model.result | None), f"{name} returns {model.result.__name__}"
     else:
         assert hints["return"] is type(None), f"{name}: an event has no reply"

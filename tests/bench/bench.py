@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import socket
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,6 +43,13 @@ class Bench:
         """The URL of an empty store."""
         self._names.append(f"bench_{os.getpid()}_{len(self._names)}")
         return self.store_url(self._names[-1])
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def machine() -> dict[str, Any]:

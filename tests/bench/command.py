@@ -15,7 +15,17 @@ from tests.bench.bench import Bench, machine
 from tests.bench.measuring import Figure
 from tests.support.broker import EmbeddedBroker
 
-NAMES = ("consume", "latency", "growth", "scaleout")
+NAMES = (
+    "consume",
+    "publish",
+    "signup",
+    "newsletter",
+    "latency",
+    "growth",
+    "memory",
+    "start",
+    "scaleout",
+)
 """Each is a module here with `async def measure(bench) -> list[Figure]`."""
 
 

@@ -11,7 +11,7 @@ from itertools import batched
 from typing import Any
 
 from shared.contracts.base import derived_id
-from shared.messaging.executor import DONE_JSON
+from shared.messaging.unit import DONE_JSON
 from shared.store.codec import dumps
 from shared.store.connect import connect
 from shared.store.port import Collection, Document

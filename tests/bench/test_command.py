@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.embedded import rummelig
 
 
-def test_figures_are_told_and_written(tmp_path: Path):
+@pytest.mark.parametrize("name", ["consume", "newsletter"])
+def test_figures_are_told_and_written(tmp_path: Path, name: str):
     file = tmp_path / "figures.json"
-    done = rummelig("bench", "consume", "--scale", "0.01", "--rounds", "1", "--json", str(file), home=tmp_path)
+    done = rummelig("bench", name, "--scale", "0.01", "--rounds", "1", "--json", str(file), home=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(file.read_text())
     assert {"cpus", "python", "sqlite", "faststream"} <= set(told["machine"])
@@ -23,3 +26,14 @@ def test_a_name_that_is_not_there_is_told(tmp_path: Path):
     done = rummelig("bench", "konsum", home=tmp_path)
     assert done.returncode == 2
     assert "consume" in done.stderr
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("name", "figures"), [("start", 2), ("memory", 5)])
+def test_what_starts_whole_systems(tmp_path: Path, name: str, figures: int):
+    file = tmp_path / "figures.json"
+    given = (name, "--scale", "0.02", "--rounds", "1", "--json", str(file))
+    done = rummelig("bench", *given, home=tmp_path, seconds=280)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(file.read_text())["figures"]) == figures

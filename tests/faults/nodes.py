@@ -64,7 +64,9 @@ class Fate:
 
 
 class Fated:
-    """A store that meets the fate of its process."""
+    """A store that meets the fate of its process. What follows from a write comes after the fate: on a store that
+    cannot do both at once there is a moment between them.
+    """
 
     def __init__(self, store: Store, fate: Fate) -> None:
         self._store = store
@@ -78,9 +80,12 @@ class Fated:
         strikes = self._fate.strikes(name, (args, kwargs))
         if strikes and self._fate.place != "after the write":
             self._fate.strike()
+        follow = kwargs.pop("follow", ())
         result = await method(*args, **kwargs)
         if strikes and self._fate.place == "after the write":
             self._fate.strike()
+        for each in follow:
+            await self._store.put(each.collection, each.puts)
         return result
 
 

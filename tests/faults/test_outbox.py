@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from shared.contracts.problems import Invalid
 from shared.messaging import relay
 from shared.messaging.executor import Executor
 from shared.service import Service
-from shared.store import work
+from shared.store import committing, work
 from shared.store.errors import Backlog
 from shared.store.port import PENDING
 from tests.faults.probing import NOTHING, command, settled
@@ -76,11 +77,16 @@ async def tapped_service(broker: Any, clean: None, store_url: str, tmp_path: Any
         yield service, tap
 
 
+async def seen(service: Service, counter: str) -> int:
+    document = await service.store.get(SEEN.collection, counter)
+    return int(document["total"]) if document else 0
+
+
 async def test_a_document_takes_no_more_than_it_may_owe_and_costs_no_message_a_try(
     tapped_service, monkeypatch, operator, dead
 ):
     service, tap = tapped_service
-    monkeypatch.setattr(work, "MOST_OWED", 10)
+    monkeypatch.setattr(committing, "MOST_OWED", 10)
     tap.freeze(1)  # the publisher's
     sent = {f"m{n}": "hot" for n in range(30)}
     for key, counter in sent.items():
@@ -98,13 +104,15 @@ async def test_a_document_takes_no_more_than_it_may_owe_and_costs_no_message_a_t
     assert (found["total"], len(found["outbox"])) == (5, 10)
     tap.thaw()
     await until(hot, lambda document: document["total"] == 30, patience=60)
+    await until(partial(seen, service, "hot"), lambda total: total == 30)
+    await until(partial(seen, service, "other"))  # the account below knows of no page's command
     assert (await settled(service, operator, sent)).lost == 0
     assert await dead.all() == []
 
 
 @pytest.mark.usefixtures("clean")
 async def test_what_waits_for_a_full_document_keeps_no_other_messages_waiting(service, operator, monkeypatch):
-    monkeypatch.setattr(work, "MOST_OWED", 10)
+    monkeypatch.setattr(committing, "MOST_OWED", 10)
     unreadable = [{"id": f"u{n}", "of": "an older time"} for n in range(10)]  # as what no broker ever takes
     await service.store.insert(COUNTERS.collection, {"_id": "hot", "version": 1, "total": 0, "outbox": unreadable})
     sent = {f"m{n}": "hot" for n in range(service.settings.prefetch)}

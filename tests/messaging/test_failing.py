@@ -135,12 +135,12 @@ async def test_a_store_that_is_away_burns_no_tries(service, client, monkeypatch,
     away = True
     ping, insert = service.store.ping, service.store.insert
 
-    async def maybe(real: Any, *arguments: Any) -> Any:
+    async def maybe(real: Any, *arguments: Any, **more: Any) -> Any:
         if away:
             raise Unavailable("pulled the plug")
-        return await real(*arguments)
+        return await real(*arguments, **more)
 
-    monkeypatch.setattr(service.store, "insert", lambda *a: maybe(insert, *a))
+    monkeypatch.setattr(service.store, "insert", lambda *a, **more: maybe(insert, *a, **more))
     monkeypatch.setattr(service.store, "ping", lambda *a: maybe(ping, *a))
     sending = [asyncio.create_task(client.send(Add(counter=f"c{n}"))) for n in range(20)]
 
@@ -159,8 +159,8 @@ async def test_a_write_whose_answer_is_lost_has_one_effect(service, client, monk
     insert = service.store.insert
     lost: list[str] = []
 
-    async def insert_and_lose(collection, document):
-        await insert(collection, document)
+    async def insert_and_lose(collection, document, **more):
+        await insert(collection, document, **more)
         if collection.name == "counters" and not lost:
             lost.append(document["_id"])
             raise Unavailable("the answer was lost")

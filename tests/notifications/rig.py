@@ -194,7 +194,8 @@ class Rig:
         waiting = [
             d for d in deliveries if d.state == "sending" or (d.state == "queued" and d.due_at <= self.harness.now)
         ]
-        leased = [d for d in deliveries if d.state == "queued" and d.due_at > self.harness.now and d.tries == 0]
+        until = self.harness.now + timedelta(seconds=self.settings.mail_lease_seconds)
+        leased = [d for d in deliveries if d.state == "queued" and (d.tries == 0 or d.due_at <= until)]
         put_off = [d for d in deliveries if d.state == "queued" and d.tries > 0 and d.campaign_id]
         return bool(waiting or leased or (campaigns and not put_off))
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from shared.contracts.aggregate import Aggregate
 from shared.contracts.base import Envelope
+from shared.store.committing import commit
 from shared.store.connect import connect
 from shared.store.errors import Duplicate, Newer, Stale
 from shared.store.migrating import migrate
@@ -78,7 +79,7 @@ async def save(store: Store, repository: Repository[Any], aggregate: Aggregate, 
     """As one message does."""
     saving = work(store, id)
     saving.save(repository, aggregate)
-    await saving.commit({"id": id, "reply": "", "digest": "", "at": NOW})
+    await commit([(saving, {"id": id, "reply": "", "digest": "", "at": NOW})])
 
 
 async def get[A: Aggregate](store: Store, repository: Repository[A], id: str = "p") -> A:

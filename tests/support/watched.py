@@ -1,10 +1,10 @@
 """Stores that watch or break what passes through them."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from shared.store.port import Between, Collection, Store, Where, serving_index
+from shared.store.port import Between, Collection, Follow, Store, Where, serving_index
 
 WRITES = frozenset({"insert", "insert_many", "save", "put", "trim", "update", "claim", "delete"})
 
@@ -26,7 +26,10 @@ class Killed(Exception):
 
 
 class Dying:
-    """Raises Killed once, before or after its n-th write (counted from 1) is done. It works again from then on."""
+    """Raises Killed once, before or after its n-th write (counted from 1) is done. It works again from then on.
+
+    What follows from a write is a write of its own here, as on a store that cannot do both at once.
+    """
 
     def __init__(self, store: Store, at: int = 0, *, after: bool = False) -> None:
         self._store = store
@@ -39,7 +42,7 @@ class Dying:
         return self._watched(method) if name in WRITES else method
 
     def _watched(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def call(*args: Any, **kwargs: Any) -> Any:
+        async def call(*args: Any, follow: Sequence[Follow] = (), **kwargs: Any) -> Any:
             self.writes += 1
             dies = self.writes == self._at
             if dies and not self._after:
@@ -47,6 +50,8 @@ class Dying:
             result = await method(*args, **kwargs)
             if dies:
                 raise Killed
+            for each in follow:
+                await self.put(each.collection, each.puts)
             return result
 
         return call

@@ -13,9 +13,6 @@ from shared.contracts.events import EventDetails, SignupCancelled, SignupChange
 from shared.contracts.types import CONTROL
 from shared.web.dates import HOME
 
-WITH_ENTRY = frozenset({"signup-confirmed", "signup-promoted", "signup-cancelled"})
-"""Kinds of mails that may carry an entry; who waits has none."""
-
 # Daylight saving as it has been since 1996 (directive 2000/84/EC); written out, because generated ones differ.
 COPENHAGEN = Timezone.from_ical(
     "\r\n".join(
@@ -52,12 +49,10 @@ class Invitation:
 
 
 def invitation(delivery: Delivery, organizer: str, domain: str) -> Invitation | None:
-    """What the calendar is to learn by a mail; None where the person has no entry in it.
+    """What the calendar is to learn by a mail about a seat; None where the person has no entry in it.
 
     `organizer` is our address, `domain` the one that makes the UID unique in the world.
     """
-    if delivery.kind not in WITH_ENTRY:
-        return None
     event = (SignupCancelled if delivery.kind == "signup-cancelled" else SignupChange).model_validate(delivery.data)
     cancelled = isinstance(event, SignupCancelled)
     if isinstance(event, SignupCancelled) and not event.had_seat:

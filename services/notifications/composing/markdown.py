@@ -4,14 +4,15 @@ A link whose title is `button` becomes a button: `[Tilmeld dig](https://rummelig
 """
 
 import re
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import nh3
-from markdown_it import MarkdownIt
-from markdown_it.tree import SyntaxTreeNode
 from markupsafe import Markup
 
-MARKDOWN = MarkdownIt("commonmark", {"html": False})
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.tree import SyntaxTreeNode
+
 SPECIAL = re.compile(r"([!-/:-@\[-`{-~])")
 """ASCII punctuation: CommonMark takes a backslash before any of it."""
 
@@ -55,9 +56,18 @@ def prose(text: str) -> Markup:
     )
 
 
+@cache
+def _parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - some 30 ms, which the first mail has and the start has not
+
+    return MarkdownIt("commonmark", {"html": False})
+
+
 def to_html(markdown: str) -> str:
     """HTML without scripts, forms, raw HTML of the author or unsafe links, every element styled."""
-    clean = nh3.clean(MARKDOWN.render(markdown), tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None)
+    import nh3  # noqa: PLC0415 - as in _parser
+
+    clean = nh3.clean(_parser().render(markdown), tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=None)
     styled = re.sub(r"<(\w+)", lambda tag: _styled(tag[1]), clean)
     return re.sub(r'<a style="[^"]*" ([^>]*) title="button">', rf'<a style="{BUTTON}" \1>', styled)
 
@@ -68,7 +78,9 @@ def _styled(tag: str) -> str:
 
 def to_text(markdown: str) -> str:
     """Plain text: links with their addresses behind them, lists with their marks, no stars and hashes."""
-    return _blocks(SyntaxTreeNode(MARKDOWN.parse(markdown)), "\n\n").strip()
+    from markdown_it.tree import SyntaxTreeNode  # noqa: PLC0415 - as in _parser
+
+    return _blocks(SyntaxTreeNode(_parser().parse(markdown)), "\n\n").strip()
 
 
 def to_line(markdown: str) -> str:
@@ -76,11 +88,11 @@ def to_line(markdown: str) -> str:
     return " ".join(to_text(markdown).split())
 
 
-def _blocks(node: SyntaxTreeNode, between: str) -> str:
+def _blocks(node: "SyntaxTreeNode", between: str) -> str:
     return between.join(filter(None, (_block(child) for child in node.children)))
 
 
-def _block(node: SyntaxTreeNode) -> str:  # noqa: PLR0911 - a table of block types
+def _block(node: "SyntaxTreeNode") -> str:  # noqa: PLR0911 - a table of block types
     match node.type:
         case "heading":
             return _heading(_inline(node), node.tag)
@@ -104,7 +116,7 @@ def _heading(text: str, tag: str) -> str:
     return f"{text}\n{line * min(len(text), 60)}" if line else text
 
 
-def _items(node: SyntaxTreeNode, marks: list[str]) -> str:
+def _items(node: "SyntaxTreeNode", marks: list[str]) -> str:
     tight = all(p.hidden for item in node.children for p in item.children if p.type == "paragraph")
     items = [
         _indented(_blocks(item, "\n" if tight else "\n\n"), mark, " " * len(mark))
@@ -118,11 +130,11 @@ def _indented(text: str, first: str, rest: str) -> str:
     return "\n".join([first + head, *(rest + line if line else rest.rstrip() for line in lines)])
 
 
-def _inline(node: SyntaxTreeNode) -> str:
+def _inline(node: "SyntaxTreeNode") -> str:
     return "".join(_span(child) for inline in node.children for child in inline.children)
 
 
-def _span(node: SyntaxTreeNode) -> str:
+def _span(node: "SyntaxTreeNode") -> str:
     match node.type:
         case "softbreak":
             return " "

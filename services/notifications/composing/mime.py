@@ -8,11 +8,13 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime
-from typing import override
+from typing import TYPE_CHECKING, override
 
-from services.notifications.composing.invitations import Invitation
 from services.notifications.composing.templates import Content
 from shared.contracts.types import Language
+
+if TYPE_CHECKING:
+    from services.notifications.composing.invitations import Invitation
 
 LONGEST_NAME = 70
 
@@ -69,7 +71,7 @@ def one_line(text: str) -> str:
     return " ".join(printable.split()).replace("=?", "= ?")
 
 
-def build(headers: Headers, content: Content, invitation: Invitation | None) -> EmailMessage:
+def build(headers: Headers, content: Content, invitation: "Invitation | None") -> EmailMessage:
     """The mail. Nobody can add a header or a recipient by what he calls himself or an event."""
     mail = EmailMessage(policy=POLICY)
     mail["From"] = headers.sender
@@ -89,7 +91,7 @@ def build(headers: Headers, content: Content, invitation: Invitation | None) -> 
     return mail
 
 
-def _invite(mail: EmailMessage, invitation: Invitation) -> None:
+def _invite(mail: EmailMessage, invitation: "Invitation") -> None:
     # Last of the alternatives: programs that know calendars take it. The attachment is for those that only open files.
     mail.add_alternative(
         invitation.content.decode(), subtype="calendar", cte="base64", params={"method": invitation.method}

@@ -84,6 +84,10 @@ class Delivery(Aggregate):
     ended_at: datetime | None = None
     erase_at: datetime | None = None
 
+    def begun(self, until: datetime) -> "Delivery":
+        """It is being handed over; whoever does it gives a sign of life before `until`."""
+        return self.model_copy(update={"state": "sending", "due_at": until, "version": self.version + 1})
+
     def sent(self, now: datetime) -> "tuple[Delivery, tuple[Event, ...]]":
         """The server took it."""
         told = MailSent(mail_id=self.id, kind=self.kind, cause=self.cause)

@@ -1,8 +1,10 @@
 """One delivery over one connection, and what its answer means for it."""
 
+import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -17,6 +19,7 @@ from services.notifications.sending.smtp import Answer, Connection, Doubtful, No
 from shared.contracts.base import Event
 from shared.observability import tracing
 from shared.observability.masking import mask_text
+from shared.store.errors import StoreError
 
 log = structlog.get_logger()
 
@@ -30,6 +33,31 @@ type Told = Callable[[str, str], None]
 """Hears the kind of every mail and how it ended (or `postponed`)."""
 
 
+class Writing:
+    """What came of the last mail over a connection, on its way into the store.
+
+    Meanwhile the next one is offered to the server, but not begun: so at most one mail of a connection is in doubt.
+    """
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    async def done(self) -> None:
+        """Return when it is written."""
+        if self._task:
+            await self._task
+            self._task = None
+
+    async def follow(self, act: Coroutine[Any, Any, None]) -> None:
+        """Begin the next one, which raises nothing."""
+        try:
+            await self.done()
+        except BaseException:
+            act.close()
+            raise
+        self._task = asyncio.create_task(act)
+
+
 @dataclass(frozen=True)
 class Deliverer:
     """Hands mails over and writes what came of it."""
@@ -41,12 +69,16 @@ class Deliverer:
     patience: Patience
     told: Told
 
-    async def deliver(self, delivery: Delivery, campaign: Campaign | None, connection: Connection) -> None:
-        """Compose, send, write the outcome. MailServerAway where it could not even be tried."""
+    async def deliver(
+        self, delivery: Delivery, campaign: Campaign | None, connection: Connection, writing: Writing
+    ) -> None:
+        """Compose, send, have the outcome written. MailServerAway where it could not even be tried."""
         with tracing.span(f"deliver {delivery.kind}", delivery.traceparent, mail_id=delivery.id):
-            await self._deliver(delivery, campaign, connection)
+            await self._deliver(delivery, campaign, connection, writing)
 
-    async def _deliver(self, delivery: Delivery, campaign: Campaign | None, connection: Connection) -> None:
+    async def _deliver(
+        self, delivery: Delivery, campaign: Campaign | None, connection: Connection, writing: Writing
+    ) -> None:
         try:
             mail = await self.composer.compose(delivery, campaign)
         except UnusableAddress as error:
@@ -55,16 +87,30 @@ class Deliverer:
         held = [delivery]
 
         async def begin() -> None:
-            held.append(await self.ledger.begin(delivery))
-            self.leases.hold(held[-1])
+            if len(held) == 1:  # else it was begun on a connection that broke before anything was handed over
+                await writing.done()
+                held.append(await self.ledger.begin(delivery))
+                self.leases.hold(held[-1])
 
         try:
             with tracing.span("SMTP send", kind="client"):
                 answer = await connection.send(mail, begin)
                 tracing.note(answer=type(answer).__name__)
-            await self._write(held[-1], answer)
         except NotMine:
             log.info("mail_taken_over", mail_id=delivery.id)
+        except BaseException:
+            self.leases.drop(delivery)
+            raise
+        else:
+            await writing.follow(self._written(held[-1], answer))
+
+    async def _written(self, delivery: Delivery, answer: Answer) -> None:
+        try:
+            await self._write(delivery, answer)
+        except StoreError as error:
+            log.warning("store_away", error=str(error))  # its lease ends: then it is as if we had died
+        except Exception:
+            log.exception("mail_stuck", mail_id=delivery.id)
         finally:
             self.leases.drop(delivery)
 
@@ -85,17 +131,22 @@ class Deliverer:
                 await self.pacer.went_well()
             case Refused() as refused if refused.for_good:
                 bounce = MAILBOX.get(refused.enhanced)
-                if bounce == "hard" or (bounce and await comes_back_too_often(self.ledger.store, delivery)):
+                if bounce and await self._dead(delivery, bounce):
                     await self.ledger.suppress(delivery, said(refused.text))
                 await self._end(*delivery.refused(now, refused.code, said(refused.text), bounce))
             case Refused(code, text):
+                await self._end(*self._later(delivery, code, said(text)))
                 if code in TOO_MUCH:
                     await self.pacer.strike()
-                await self._end(*self._later(delivery, code, said(text)))
             case Unreached(reason):
                 await self._end(*self._later(delivery, None, said(reason)))
             case Doubtful(reason):
                 await self._end(*delivery.doubtful(now, said(reason)))
+
+    async def _dead(self, delivery: Delivery, bounce: Bounce) -> bool:
+        """Whether no mail should go to the address any more."""
+        store = self.ledger.store
+        return bounce == "hard" or await self.ledger.patiently(delivery, lambda: comes_back_too_often(store, delivery))
 
     def _later(self, delivery: Delivery, code: int | None, reason: str) -> tuple[Delivery, tuple[Event, ...]]:
         jitter = random.uniform(-1, 1)  # noqa: S311 - no secret

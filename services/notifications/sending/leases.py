@@ -41,8 +41,7 @@ class Leases:
         while True:
             await asyncio.sleep(self._ledger.lease.total_seconds() / 4)
             try:
-                for delivery in list(self._mine.values()):
-                    await self._ledger.renew(delivery)
+                await asyncio.gather(*map(self._ledger.renew, self._mine.values()))
                 await self.settle_abandoned()
             except StoreError as error:
                 log.warning("store_away", error=str(error))

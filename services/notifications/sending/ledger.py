@@ -1,7 +1,7 @@
 """Deliveries in the store: who holds which, what was begun, how it ended. Every change is one conditional write."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from services.notifications.store import DELIVERIES, SUPPRESSIONS
 from shared.contracts.base import Envelope, Event
 from shared.observability import tracing
 from shared.store.errors import Unavailable
-from shared.store.port import Store, Where
+from shared.store.port import Put, Store, Where
 from shared.store.work import Pending, Work
 
 log = structlog.get_logger()
@@ -48,16 +48,18 @@ class Ledger:
         return [DELIVERIES.to_aggregate(document) for document in found]
 
     async def begin(self, delivery: Delivery) -> Delivery:
-        """Mark that it is being handed over. NotMine where the lease ran out and somebody else took it."""
-        found = await self.store.update(
-            DELIVERIES.collection,
-            {**self._held(delivery), "claimed_by": self.worker},
-            set={"state": "sending", "due_at": self.clock() + self.lease},
-            increment={"version": 1},
+        """Mark that it is being handed over. NotMine where somebody else began it, or it is no longer wanted.
+
+        The version grows with the state: of two who claimed it, one after the other's lease, the first to begin has it.
+        Those that are begun at the same time are written together.
+        """
+        begun = delivery.begun(self.clock() + self.lease)
+        (done,) = await self.store.put(
+            DELIVERIES.collection, [Put(begun.id, DELIVERIES.to_fields(begun, begun.version))]
         )
-        if found is None:
+        if not done:
             raise NotMine(delivery.id)
-        return DELIVERIES.to_aggregate(found)
+        return begun
 
     async def renew(self, delivery: Delivery) -> None:
         """A sign of life for what is being handed over."""
@@ -77,21 +79,24 @@ class Ledger:
 
         The mail may be out: while the store is away this waits for it.
         """
-        while True:
-            work = self._work(after)
-            try:
-                (done,) = await work.put(DELIVERIES, (after, events))
-            except Unavailable as error:
-                log.warning("store_away", error=str(error), mail_id=after.id)
-                await asyncio.sleep(STORE_PAUSE_SECONDS)
-                continue
-            self.offer(work.pending)
-            return done
+        work = self._work(after)
+        (done,) = await self.patiently(after, lambda: work.put(DELIVERIES, (after, events)))
+        self.offer(work.pending)
+        return done
 
     async def suppress(self, delivery: Delivery, detail: str) -> None:
-        """No mail goes to this address any more."""
+        """No mail goes to this address any more. The server has said so: while the store is away this waits for it."""
         entry = Suppression(id=delivery.address_id, version=1, reason="hard-bounce", detail=detail, at=self.clock())
-        await self._work(delivery).put(SUPPRESSIONS, entry)
+        await self.patiently(delivery, lambda: self._work(delivery).put(SUPPRESSIONS, entry))
+
+    async def patiently[T](self, delivery: Delivery, act: Callable[[], Awaitable[T]]) -> T:
+        """Do it, again and again while the store is away."""
+        while True:
+            try:
+                return await act()
+            except Unavailable as error:
+                log.warning("store_away", error=str(error), mail_id=delivery.id)
+                await asyncio.sleep(STORE_PAUSE_SECONDS)
 
     @staticmethod
     def _held(delivery: Delivery) -> dict[str, Any]:

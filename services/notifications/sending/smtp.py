@@ -5,14 +5,18 @@ over, so it may go again without harm), Doubtful (it was handed over, and no ans
 """
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import aiosmtplib
+from aiosmtplib.email import quote_address
 
 from services.notifications.composing.composer import Mail
 from services.notifications.mailserver import MailServer
+from services.notifications.sending.dialogue import Broken, Dialogue, Reply
 
 MOST_MAILS = 200
 """Over one connection; then a new one: servers tire of long ones."""
@@ -20,11 +24,18 @@ FRESH_SECONDS = 20.0
 """An idle connection that is older is asked whether it still stands."""
 NOT_OURS = frozenset({454, 530, 534, 535, 538})
 """The server wants us to log in, or to do it better: our setting is wrong, not the mail."""
+TAKEN = 250
+GOES_ON = ((250,), (250, 251), (354,))
+"""What lets MAIL, RCPT and DATA go on."""
 ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 
 
 class MailServerAway(Exception):
     """No connection that mails could go over: none is tried, none is at fault."""
+
+
+class Crowded(MailServerAway):
+    """The server is there and wants no further connection now."""
 
 
 class NotMine(Exception):
@@ -79,82 +90,124 @@ class Connection:
         self._server = server
         self._seconds = seconds
         self._data_seconds = data_seconds
-        self._client: aiosmtplib.SMTP | None = None
+        self._dialogue: Dialogue | None = None
+        self._pipelines = False
         self._mails = 0
         self._used = 0.0
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is connected, as far as one knows."""
+        return self._dialogue is not None and self._dialogue.stands
 
     async def ready(self) -> None:
         """Connect, or see that the connection still stands. MailServerAway where there is none to be had."""
         await self._ready()
 
-    async def _ready(self) -> aiosmtplib.SMTP:
-        if self._client and self._mails < MOST_MAILS and await self._stands(self._client):
-            return self._client
+    async def _ready(self) -> Dialogue:
+        if self._dialogue and self._mails < MOST_MAILS and await self._alive(self._dialogue):
+            return self._dialogue
         await self.close()
-        self._client = await self._connected()
+        self._dialogue = await self._connected()
         self._mails = 0
-        return self._client
+        return self._dialogue
 
     async def send(self, mail: Mail, begin: Callable[[], Awaitable[None]]) -> Answer:
         """Hand a mail over. `begin` is awaited right before the mail itself goes: from then on an answer is owed."""
-        reused = self._client is not None
+        reused = self._dialogue is not None
         answer = await self._send(await self._ready(), mail, begin)
         if reused and isinstance(answer, Unreached):
             # The server may just have tired of the connection: that is no failed try.
             answer = await self._send(await self._ready(), mail, begin)
         return answer
 
-    async def _send(self, client: aiosmtplib.SMTP, mail: Mail, begin: Callable[[], Awaitable[None]]) -> Answer:
-        begun = False
+    async def _send(self, dialogue: Dialogue, mail: Mail, begin: Callable[[], Awaitable[None]]) -> Answer:
         self._mails += 1
+        begun = False
         try:
-            await client.mail(mail.sender)
-            await client.rcpt(mail.recipient)
+            if refused := await self._offered(dialogue, mail):
+                return await self._refused(dialogue, refused, Unreached)
+            dialogue.check()
             await begin()
+            dialogue.content(mail.content)
             begun = True
-            await client.data(mail.content, timeout=self._data_seconds)
-        except aiosmtplib.SMTPResponseException as error:
-            return await self._refused(client, error, begun=begun)
-        except (aiosmtplib.SMTPException, OSError) as error:
-            client.close()
-            reason = f"{type(error).__name__}: {error}"
-            return Doubtful(reason) if begun else Unreached(reason)
+            reply = await dialogue.reply(self._data_seconds)
+            if reply.code != TAKEN:
+                return await self._refused(dialogue, reply, Doubtful)
+        except Broken as broken:
+            dialogue.close()
+            return Doubtful(str(broken)) if begun else Unreached(str(broken))
         except BaseException:
-            client.close()  # whatever it is: the dialogue is broken off in the middle
+            dialogue.close()  # whatever it is: the dialogue is broken off in the middle
             raise
         self._used = asyncio.get_running_loop().time()
         return Taken()
 
+    async def _offered(self, dialogue: Dialogue, mail: Mail) -> Reply | None:
+        """Say whom it is from and to, until the server waits for the mail itself; else its first answer that is no yes.
+
+        In one write where the server can take it so: then the next commands are out when the first is refused.
+        """
+        commands = (f"MAIL FROM:{quote_address(mail.sender)}", f"RCPT TO:{quote_address(mail.recipient)}", "DATA")
+        replies: list[Reply] = []
+        try:
+            for group in [commands] if self._pipelines else [(command,) for command in commands]:
+                dialogue.ask(*group)
+                for command in group:
+                    reply = await dialogue.reply(self._data_seconds if command == "DATA" else self._seconds)
+                    replies.append(reply)
+                if refused := _first_no(replies):
+                    await self._end_data(dialogue, replies)
+                    return refused
+        except Broken:
+            dialogue.close()
+            if refused := _first_no(replies):  # who says 421 hangs up
+                return refused
+            raise
+        return None
+
+    async def _end_data(self, dialogue: Dialogue, replies: list[Reply]) -> None:
+        """A server that waits for a mail to nobody gets none (RFC 2920 §3.1): a lone dot."""
+        match replies:
+            case [_, Reply(code=code), Reply(code=354)] if code >= 400:
+                dialogue.no_content()
+                await dialogue.reply(self._data_seconds)
+            case [_, _, Reply(code=354)]:
+                dialogue.close()  # it took the recipient: a dot would be an empty mail to it
+
     async def close(self) -> None:
         """Say goodbye."""
-        client, self._client = self._client, None
-        if client is None or not client.is_connected:
+        dialogue, self._dialogue = self._dialogue, None
+        if dialogue is None or not dialogue.stands:
             return
-        try:
-            await client.quit(timeout=2)
-        except (aiosmtplib.SMTPException, OSError):
-            client.close()
+        with contextlib.suppress(Broken):
+            dialogue.ask("QUIT")
+            await dialogue.reply(2)
+        dialogue.close()
 
     async def rest(self) -> None:
         """Close a connection that was not used for a while."""
-        if self._client and self._age() > FRESH_SECONDS:
+        if self._dialogue and self._age() > FRESH_SECONDS:
             await self.close()
 
     def _age(self) -> float:
         return asyncio.get_running_loop().time() - self._used
 
-    async def _stands(self, client: aiosmtplib.SMTP) -> bool:
-        if not client.is_connected:
+    async def _alive(self, dialogue: Dialogue) -> bool:
+        if not dialogue.stands:
             return False
         if self._age() <= FRESH_SECONDS:
             return True
-        try:
-            await client.noop(timeout=self._seconds)
-        except (aiosmtplib.SMTPException, OSError):
-            return False
-        return True
+        return await self._does(dialogue, "NOOP")
 
-    async def _connected(self) -> aiosmtplib.SMTP:
+    async def _does(self, dialogue: Dialogue, command: str) -> bool:
+        try:
+            dialogue.ask(command)
+            return (await dialogue.reply(self._seconds)).code == TAKEN
+        except Broken:
+            return False
+
+    async def _connected(self) -> Dialogue:
         server = self._server
         client = aiosmtplib.SMTP(
             hostname=server.host,
@@ -169,25 +222,44 @@ class Connection:
         )
         try:
             await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await _greet(client)
+            if client.transport is None:
+                raise aiosmtplib.SMTPServerDisconnected("connection lost")
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             client.close()
-            raise MailServerAway(f"{server.host}:{server.port}: {type(error).__name__}: {error}") from None
+            away = Crowded if _not_now(error) else MailServerAway
+            raise away(f"{server.host}:{server.port}: {type(error).__name__}: {error}") from None
         self._used = asyncio.get_running_loop().time()
-        return client
+        self._pipelines = client.supports_extension("pipelining")
+        return Dialogue(cast("asyncio.Transport", client.transport))
 
-    async def _refused(
-        self, client: aiosmtplib.SMTP, error: aiosmtplib.SMTPResponseException, *, begun: bool
-    ) -> Answer:
-        if error.code in NOT_OURS:
+    async def _refused(self, dialogue: Dialogue, reply: Reply, nonsense: type[Unreached | Doubtful]) -> Answer:
+        if reply.code in NOT_OURS:
             await self.close()
-            raise MailServerAway(f"{self._server.host} wants another login: {error.code} {error.message}")
-        if error.code < 400:
-            client.close()
-            reason = f"the server made no sense: {error.code} {error.message}"
-            return Doubtful(reason) if begun else Unreached(reason)
+            raise MailServerAway(f"{self._server.host} wants another login: {reply.code} {reply.text}")
+        if reply.code < 400:
+            dialogue.close()
+            return nonsense(f"the server made no sense: {reply.code} {reply.text}")
         self._used = asyncio.get_running_loop().time()
-        try:
-            await client.rset(timeout=self._seconds)
-        except (aiosmtplib.SMTPException, OSError):
-            client.close()
-        return Refused(error.code, str(error.message))
+        if not await self._does(dialogue, "RSET"):
+            dialogue.close()
+        return Refused(reply.code, reply.text)
+
+
+def _not_now(error: Exception) -> bool:
+    return (
+        isinstance(error, aiosmtplib.SMTPResponseException) and 400 <= error.code < 500 and error.code not in NOT_OURS
+    )
+
+
+async def _greet(client: aiosmtplib.SMTP) -> None:
+    try:
+        await client.ehlo()
+    except aiosmtplib.SMTPHeloError:
+        await client.helo()
+
+
+def _first_no(replies: Sequence[Reply]) -> Reply | None:
+    """The first answer that is not what goes on."""
+    return next((reply for reply, good in zip(replies, GOES_ON, strict=False) if reply.code not in good), None)

@@ -18,7 +18,7 @@ from shared.store.mongo.driver import CODEC, answers
 from shared.store.mongo.files import Files
 from shared.store.mongo.snapshot import snapshot_of
 from shared.store.order import Order, parse_order
-from shared.store.port import Between, Collection, Document, Put, Snapshot, Trim, Where, declared, serving_index
+from shared.store.port import Between, Collection, Document, Follow, Put, Snapshot, Trim, Where, declared, serving_index
 from shared.store.together import Grouped
 from shared.store.values import (
     clean_change,
@@ -73,10 +73,11 @@ class MongoStore:
             except DuplicateKeyError:  # another process pinged first: it can write
                 return
 
-    async def insert(self, collection: Collection, document: Document) -> None:
+    async def insert(self, collection: Collection, document: Document, *, follow: Sequence[Follow] = ()) -> None:
         clean = clean_document(document)
         with answers(collection.name):
             await self._target(collection).insert_one(clean)
+        await self._follow(follow)
 
     async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[str]:
         return await self._grouped(collection).insert([clean_document(document) for document in documents])
@@ -108,13 +109,21 @@ class MongoStore:
         return documents
 
     async def save(
-        self, collection: Collection, id: str, fields: Document, *, version: int, push: Mapping[str, Sequence[Document]]
+        self,
+        collection: Collection,
+        id: str,
+        fields: Document,
+        *,
+        version: int,
+        push: Mapping[str, Sequence[Document]],
+        follow: Sequence[Follow] = (),
     ) -> None:
         change = bulk.changing(clean_fields(id, fields, push), clean_push(push))
         with answers(collection.name):
             done = await self._target(collection).update_one({"_id": clean_id(id), "version": version}, change)
         if not done.matched_count:
             raise Stale(f"{collection.name}: {id!r} is not at version {version}")
+        await self._follow(follow)
 
     async def put(self, collection: Collection, puts: Sequence[Put]) -> list[bool]:
         clean = [Put(clean_id(p.id), clean_fields(p.id, p.fields, p.push), clean_push(p.push)) for p in puts]
@@ -225,6 +234,10 @@ class MongoStore:
         clean = clean_where(where)
         serving_index(declared(self._collections, collection), clean, order.field if order else None)
         return queries.filter_of(clean)
+
+    async def _follow(self, follow: Sequence[Follow]) -> None:
+        for each in follow:
+            await self.put(each.collection, each.puts)
 
     async def _modify(self, collection: Collection, fitting: Document, change: Document) -> Document | None:
         with answers(collection.name):

@@ -11,7 +11,9 @@ An index that is in the file is kept up to date whether or not it is declared no
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from shared.store.codec import loads
 from shared.store.errors import Duplicate
@@ -42,6 +44,11 @@ class IndexTable:
         """The fields, each as its names."""
         return tuple(tuple(field.split(".")) for field in self.index.fields)
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The document's own fields that it looks into."""
+        return tuple({path[0]: None for path in self.paths})
+
     def entries(self, document: Document) -> dict[bytes, bytes]:
         """Key -> the part of it that must be unique, empty where the document is free."""
         tail = document["_id"].encode()
@@ -71,9 +78,16 @@ class Table:
         """Quoted for SQL."""
         return quoted(f"c/{self.collection}")
 
+    @cached_property
+    def has_unique(self) -> bool:
+        """Whether a write can find a key taken."""
+        return any(table.index.unique for table in self.indexes)
+
     def write_entries(self, connection: sqlite3.Connection, row: int, old: Document | None, new: Document) -> None:
         """Bring the index tables from the old document to the new one. Duplicate where a unique key is taken."""
         for table in self.indexes:
+            if old and all(_same(old.get(name), new.get(name)) for name in table.names):
+                continue  # most writes change few fields, and keys are dear to make
             before = table.entries(old) if old else {}
             after = table.entries(new)
             if before.keys() == after.keys():
@@ -86,6 +100,11 @@ class Table:
         """Take a document out of the index tables."""
         for table in self.indexes:
             _delete(connection, table, table.entries(old).keys())
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Surely alike, as 1, 1.0 and True are not."""
+    return a is b or (type(a) is type(b) and isinstance(a, str | int | datetime) and a == b)
 
 
 def quoted(name: str) -> str:

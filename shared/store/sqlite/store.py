@@ -14,7 +14,7 @@ from pathlib import Path
 from shared.store.codec import dumps
 from shared.store.errors import Unavailable
 from shared.store.order import parse_order
-from shared.store.port import Between, Collection, Document, In, Put, Snapshot, Trim, Where, declared
+from shared.store.port import Between, Collection, Document, Follow, In, Put, Snapshot, Trim, Where, declared
 from shared.store.sqlite import files, reading, schema, shredding, writing
 from shared.store.sqlite.planning import Plan, plan_of
 from shared.store.sqlite.schema import Table
@@ -73,11 +73,16 @@ class SqliteStore:
         now = datetime.now(UTC).isoformat()
         await self._write(lambda connection: connection.execute("REPLACE INTO ping VALUES (1, ?)", (now,)))
 
-    async def insert(self, collection: Collection, document: Document) -> None:
+    async def insert(self, collection: Collection, document: Document, *, follow: Sequence[Follow] = ()) -> None:
         clean = clean_document(document)
         text = dumps(clean)
-        name = self._declared(collection).name
-        await self._write(lambda c: writing.insert(c, self._table(c, name), clean, text))
+        name, after = self._declared(collection).name, self._following(follow)
+
+        def write(c: sqlite3.Connection) -> None:
+            writing.insert(c, self._table(c, name), clean, text)
+            self._follow(c, after)
+
+        await self._write(write)
 
     async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[str]:
         return await self._grouped(collection).insert([clean_document(document) for document in documents])
@@ -103,15 +108,26 @@ class SqliteStore:
         return await self._read(lambda c: reading.find(c, plan, position, limit))
 
     async def save(
-        self, collection: Collection, id: str, fields: Document, *, version: int, push: Mapping[str, Sequence[Document]]
+        self,
+        collection: Collection,
+        id: str,
+        fields: Document,
+        *,
+        version: int,
+        push: Mapping[str, Sequence[Document]],
+        follow: Sequence[Follow] = (),
     ) -> None:
         clean, tail = clean_fields(id, fields, push), clean_push(push)
-        name = self._declared(collection).name
-        await self._write(lambda c: writing.save(c, self._table(c, name), id, version, clean, tail))
+        name, after = self._declared(collection).name, self._following(follow)
+
+        def write(c: sqlite3.Connection) -> None:
+            writing.save(c, self._table(c, name), id, version, clean, tail)
+            self._follow(c, after)
+
+        await self._write(write)
 
     async def put(self, collection: Collection, puts: Sequence[Put]) -> list[bool]:
-        clean = [Put(clean_id(p.id), clean_fields(p.id, p.fields, p.push), clean_push(p.push)) for p in puts]
-        return await self._grouped(collection).put(clean)
+        return await self._grouped(collection).put(_clean(puts))
 
     async def trim(self, collection: Collection, trims: Sequence[Trim]) -> None:
         name = self._declared(collection).name
@@ -192,6 +208,13 @@ class SqliteStore:
     async def _put(self, name: str, puts: Sequence[Put]) -> list[bool]:
         return await self._write(lambda c: writing.put(c, self._table(c, name), puts))
 
+    def _following(self, follow: Sequence[Follow]) -> list[tuple[str, list[Put]]]:
+        return [(self._declared(each.collection).name, _clean(each.puts)) for each in follow]
+
+    def _follow(self, connection: sqlite3.Connection, follow: Sequence[tuple[str, list[Put]]]) -> None:
+        for name, puts in follow:
+            writing.put(connection, self._table(connection, name), puts)
+
     def _plan(self, collection: Collection, where: Where, order: str | None = None) -> Plan:
         return plan_of(self._declared(collection), clean_where(where), parse_order(order))
 
@@ -214,3 +237,7 @@ class SqliteStore:
         if self._reader is None:
             raise Unavailable(f"{self.path} is not open")
         return await self._reader.do(act)
+
+
+def _clean(puts: Sequence[Put]) -> list[Put]:
+    return [Put(clean_id(p.id), clean_fields(p.id, p.fields, p.push), clean_push(p.push)) for p in puts]

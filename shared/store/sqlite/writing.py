@@ -20,14 +20,10 @@ _SURELY_SMALL = 2_000_000
 
 def insert(connection: sqlite3.Connection, table: Table, document: Document, text: str) -> None:
     """One new document; `text` is its JSON."""
-    written = connection.execute(
-        f"INSERT INTO {table.name} (_id, version, doc) VALUES (?, ?, ?) ON CONFLICT (_id) DO NOTHING",
-        (document["_id"], _version(document), text),
-    )
-    if not written.rowcount:
+    row = _insert(connection, table, document, text)
+    if row is None:
         raise Duplicate(table.collection, "_id")
-    assert written.lastrowid is not None  # noqa: S101 - for mypy
-    table.write_entries(connection, written.lastrowid, None, document)
+    table.write_entries(connection, row, None, document)
 
 
 def insert_many(connection: sqlite3.Connection, table: Table, documents: Sequence[tuple[Document, str]]) -> list[str]:
@@ -35,7 +31,7 @@ def insert_many(connection: sqlite3.Connection, table: Table, documents: Sequenc
     left_out = []
     for document, text in documents:
         try:
-            with _savepoint(connection):
+            with _savepoint(connection, table):
                 insert(connection, table, document, text)
         except Duplicate:
             left_out.append(document["_id"])
@@ -121,24 +117,37 @@ def _changed(old: Document, set: Document, increment: Document) -> Document:
 
 
 def _put(connection: sqlite3.Connection, table: Table, put: Put) -> bool:
-    found = _load(connection, table, put.id)
     try:
-        with _savepoint(connection):
-            if found is None:
-                document = _pushed({"_id": put.id}, put.fields, put.push)
-                insert(connection, table, document, _text(document))
-                return True
-            version = found[1].get("version")
-            if not isinstance(version, int | float) or version >= put.fields["version"]:
-                return False
-            _replace(connection, table, *found, _pushed(found[1], put.fields, put.push))
-            return True
+        with _savepoint(connection, table):
+            return _inserted(connection, table, put) or _replaced(connection, table, put)
     except Duplicate:
         return False
 
 
+def _inserted(connection: sqlite3.Connection, table: Table, put: Put) -> bool:
+    document = _pushed({"_id": put.id}, put.fields, put.push)
+    row = _insert(connection, table, document, _text(document))
+    if row is not None:
+        table.write_entries(connection, row, None, document)
+    return row is not None
+
+
+def _replaced(connection: sqlite3.Connection, table: Table, put: Put) -> bool:
+    found = _load(connection, table, put.id)
+    assert found is not None, "its id is taken"  # noqa: S101
+    version = found[1].get("version")
+    if not isinstance(version, int | float) or version >= put.fields["version"]:
+        return False
+    _replace(connection, table, *found, _pushed(found[1], put.fields, put.push))
+    return True
+
+
 @contextmanager
-def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+def _savepoint(connection: sqlite3.Connection, table: Table) -> Iterator[None]:
+    """Undoes what was written where a unique key is taken. Where there is none to be taken nothing is begun."""
+    if not table.has_unique:
+        yield
+        return
     connection.execute("SAVEPOINT one")
     try:
         yield
@@ -148,6 +157,15 @@ def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     finally:
         if connection.in_transaction:
             connection.execute("RELEASE one")
+
+
+def _insert(connection: sqlite3.Connection, table: Table, document: Document, text: str) -> int | None:
+    """The row that it got; None where its id is taken."""
+    written = connection.execute(
+        f"INSERT INTO {table.name} (_id, version, doc) VALUES (?, ?, ?) ON CONFLICT (_id) DO NOTHING",
+        (document["_id"], _version(document), text),
+    )
+    return written.lastrowid if written.rowcount else None
 
 
 def _load(connection: sqlite3.Connection, table: Table, id: str) -> tuple[int, Document] | None:
