@@ -92,13 +92,14 @@ class Connection:
         self._data_seconds = data_seconds
         self._dialogue: Dialogue | None = None
         self._pipelines = False
+        self._connecting = False
         self._mails = 0
         self._used = 0.0
 
     @property
     def stands(self) -> bool:
-        """Whether it is connected, as far as one knows."""
-        return self._dialogue is not None and self._dialogue.stands
+        """Whether it is connected, as far as one knows, or just connects."""
+        return self._connecting or (self._dialogue is not None and self._dialogue.stands)
 
     async def ready(self) -> None:
         """Connect, or see that the connection still stands. MailServerAway where there is none to be had."""
@@ -108,7 +109,11 @@ class Connection:
         if self._dialogue and self._mails < MOST_MAILS and await self._alive(self._dialogue):
             return self._dialogue
         await self.close()
-        self._dialogue = await self._connected()
+        self._connecting = True
+        try:
+            self._dialogue = await self._connected()
+        finally:
+            self._connecting = False
         self._mails = 0
         return self._dialogue
 
