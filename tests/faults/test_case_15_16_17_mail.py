@@ -29,6 +29,8 @@ EACH = 200
 SLOW_SECONDS = 60.0
 PEOPLE = 30
 CAUSE = "cause-17"
+LETTERS = str.maketrans("0123456789", "ghijklmnop")
+"""Chance must not make what looks like a CPR number, which no address may hold."""
 
 
 @pytest.mark.faults
@@ -68,7 +70,8 @@ async def subscribe(client: Client, count: int) -> list[float]:
     took = []
     for _ in range(count):
         began = time.perf_counter()
-        reply = await client.send(Subscribe(email=f"{uuid.uuid4().hex}@forening.example", topics=("newsletter",)))
+        name = uuid.uuid4().hex.translate(LETTERS)
+        reply = await client.send(Subscribe(email=f"{name}@forening.example", topics=("newsletter",)))
         took.append(time.perf_counter() - began)
         assert reply.ok
     return took

@@ -15,6 +15,7 @@ import aiosmtplib
 from aiosmtplib.email import quote_address
 
 from services.notifications.composing.composer import Mail
+from services.notifications.composing.pattern import SIMPLE_ADDRESS
 from services.notifications.mailserver import MailServer
 from services.notifications.sending.dialogue import Broken, Dialogue, Reply
 
@@ -153,7 +154,7 @@ class Connection:
 
         In one write where the server can take it so: then the next commands are out when the first is refused.
         """
-        commands = (f"MAIL FROM:{quote_address(mail.sender)}", f"RCPT TO:{quote_address(mail.recipient)}", "DATA")
+        commands = (f"MAIL FROM:{_path(mail.sender)}", f"RCPT TO:{_path(mail.recipient)}", "DATA")
         replies: list[Reply] = []
         try:
             for group in [commands] if self._pipelines else [(command,) for command in commands]:
@@ -250,6 +251,10 @@ class Connection:
         if not await self._does(dialogue, "RSET"):
             dialogue.close()
         return Refused(reply.code, reply.text)
+
+
+def _path(address: str) -> str:
+    return f"<{address}>" if SIMPLE_ADDRESS.fullmatch(address) else quote_address(address)
 
 
 def _not_now(error: Exception) -> bool:
