@@ -21,6 +21,7 @@ from shared.messaging.deadcount import count_dead_letters
 from shared.messaging.declaring import bind_log, declare, subscribe
 from shared.messaging.executor import Executor, Handler
 from shared.messaging.janitor import forget_old
+from shared.messaging.kept import KeptChannel
 from shared.messaging.publisher import Publisher
 from shared.messaging.relay import Relay
 from shared.messaging.replying import Replies
@@ -229,7 +230,7 @@ class Service:
     async def _bind_log(self) -> None:
         """When exchanges were declared, and now and then. Commands are taken without the log; a start's events wait."""
         await self._declared.wait()
-        failures = 0
+        failures, kept = 0, KeptChannel(self.publisher.connection)
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOG_LOOK_SECONDS):
@@ -238,7 +239,7 @@ class Service:
                 continue  # the broker is away: that is told already
             self._declared.clear()
             try:
-                await bind_log(await self.publisher.connection(), self.topology)
+                await bind_log(kept, self.topology)
             except (Exception, asyncio.CancelledError) as error:  # whatever it is: without the log no event is sent
                 if isinstance(error, asyncio.CancelledError) and is_cancelled():
                     raise

@@ -10,8 +10,8 @@ from aiormq.abc import AbstractChannel
 
 log = structlog.get_logger()
 
-LINGER_SECONDS = 0.005
-"""How long the first of a group waits for others."""
+LINGER_SECONDS = 0.02
+"""How long the first of a group waits for others; the broker sends on meanwhile, as a group is part of the prefetch."""
 
 
 class Acks:

@@ -3,6 +3,7 @@
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
+from shared.messaging.kept import KeptChannel
 from shared.messaging.topology import Binding, Topology, events_log
 
 
@@ -41,20 +42,20 @@ async def bind(channel: AbstractChannel, binding: Binding) -> None:
         await underlay.queue_bind(binding.destination, binding.source, binding.routing_key)
 
 
-async def bind_log(connection: AbstractConnection, topology: Topology) -> None:
+async def bind_log(kept: KeptChannel, topology: Topology) -> None:
     """Bind a service's outbox to the log of all events; apart, since nobody need wait for the log but the relay.
 
     The generated definitions make the log, which no service may configure; on a bare broker it is made here. They do
     not bind it: RabbitMQ 4 does not start again with definitions that bind a stream.
     """
-    channel = await connection.channel()
     try:
-        await channel.declare_queue(events_log().name, passive=True)
+        async with kept.use() as channel:
+            await channel.declare_queue(events_log().name, passive=True)
     except ChannelNotFoundEntity as missing:
-        channel = await connection.channel()
         try:
-            await channel.declare_queue(events_log().name, durable=True, arguments=dict(events_log().arguments))
+            async with kept.use() as channel:
+                await channel.declare_queue(events_log().name, durable=True, arguments=dict(events_log().arguments))
         except ChannelAccessRefused:
             raise missing from None  # it says more: a log that is there may be "down or inaccessible"
-    await bind(channel, topology.log_binding())
-    await channel.close()
+    async with kept.use() as channel:
+        await bind(channel, topology.log_binding())

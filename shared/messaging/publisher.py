@@ -20,13 +20,13 @@ from aiormq.channel import Channel
 
 from shared.messaging.batch import Lane, Sent
 from shared.messaging.cancelling import is_nameless
-from shared.messaging.leniency import be_lenient
 from shared.messaging.outgoing import Nacked, Outgoing, Unconfirmed, Unroutable
+from shared.messaging.reading import be_quick
 from shared.observability import tracing
 
 __all__ = ["Nacked", "Outgoing", "Publisher", "Unconfirmed", "Unroutable"]
 
-be_lenient()  # here, since every connection that reads other people's messages is made through this module
+be_quick()  # here, since every connection that reads other people's messages is made through this module
 
 HEARTBEAT = 8
 """Seconds. aiormq gives a silent connection up after 3 * (this + 1), and looks every half of it: 31 at the latest."""

@@ -10,6 +10,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 
 import structlog
 from pydantic import ValidationError
@@ -185,11 +186,13 @@ class Relay:
         found = await self._page(collection) + await self._ahead(collection)
         waiting = [item for item in self._waiting if item.collection == collection.name]
         documents, events = {item.id for item in waiting}, {e["id"] for item in waiting for e in item.outbox}
+        owing = []
         for document in found:
             left = [e for o in document.get("outbox", ()) if o["id"] not in events and (e := _read(o))]
             if left or document["_id"] not in documents:
-                owed = await self._owed(collection, document | {"outbox": left})
-                self.offer([owed] if owed else [])
+                owing.append(document | {"outbox": left})
+        for some in batched(owing, BATCH, strict=False):
+            self.offer(await self._owed(collection, some))
 
     async def _page(self, collection: Collection) -> list[Document]:
         behind = self._behind.pop(collection.name, None)
@@ -207,24 +210,33 @@ class Relay:
         since = datetime.now(UTC) + timedelta(seconds=SWEEP_SECONDS)
         return await self._store.find(collection, {PENDING: Between(above=since)}, order=PENDING, limit=SWEEP)
 
-    async def _owed(self, collection: Collection, document: Document) -> Pending | None:
-        """What a document owes, when what can be written to the store is written. None where that fails, which must
-        not keep others waiting: somebody has to look.
+    async def _owed(self, collection: Collection, documents: Sequence[Document]) -> list[Pending]:
+        """What documents owe, when what can be written to the store is written. One where that fails must not keep
+        others waiting: somebody has to look.
         """
         try:
-            return await self._settled(collection, document)
+            return await self._settled(collection, documents)
         except Unavailable:
             raise
         except Exception:
-            log.exception("relay_cannot_settle", collection=collection.name, id=document["_id"])
-            return None
+            if len(documents) > 1:
+                return [owed for each in documents for owed in await self._owed(collection, [each])]
+            log.exception("relay_cannot_settle", collection=collection.name, id=documents[0]["_id"])
+            return []
 
-    async def _settled(self, collection: Collection, document: Document) -> Pending:
-        beside, applied = document.get("beside", []), document.get("applied", [])
-        await write_beside(self._store, beside)
-        await remember(self._store, applied)
-        ids = ([e["id"] for e in beside], [e["id"] for e in applied])
-        return Pending(collection.name, document["_id"], document.get("outbox", []), *ids)
+    async def _settled(self, collection: Collection, documents: Sequence[Document]) -> list[Pending]:
+        await write_beside(self._store, [b for document in documents for b in document.get("beside", ())])
+        await remember(self._store, [a for document in documents for a in document.get("applied", ())])
+        return [
+            Pending(
+                collection.name,
+                document["_id"],
+                document.get("outbox", []),
+                [b["id"] for b in document.get("beside", ())],
+                [a["id"] for a in document.get("applied", ())],
+            )
+            for document in documents
+        ]
 
     def _outgoing(self, event: Document) -> Outgoing:
         """As a commit of this process made it, or `_read` read it: an envelope already, so it is not parsed again."""

@@ -28,7 +28,7 @@ WATCH_SECONDS = 1.0
 PATIENCE = 8
 """Looks in a row without a consumer before the broker object is thrown away and made anew."""
 
-PAUSES = (0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.5, 0.5, 1.0, 2.0)
+PAUSES = (0.2,) * 10 + (0.3,) * 5 + (0.5, 1.0, 2.0)
 """Seconds between attempts to begin: short ones as long as a broker takes that is started beside the service."""
 
 AWAY_LOOKS = 600
@@ -87,7 +87,7 @@ class Subscription:
             await self._stop()
 
     async def _start(self) -> None:
-        attempt = 0
+        attempt, told = 0, ""
         while True:
             while self._away():
                 self.reasons = ["no messages are taken while the store is away"]
@@ -98,7 +98,9 @@ class Subscription:
                 await _begin(self._broker)
             except Exception as error:  # noqa: BLE001 - any fault of broker or topology: say it and try again
                 self.reasons = [f"broker: {error!s:.200}"]
-                log.warning("broker_away", error=str(error))
+                if str(error) != told:
+                    log.warning("broker_away", error=str(error))
+                    told = str(error)
                 await self._stop()
                 await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
                 attempt += 1

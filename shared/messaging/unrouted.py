@@ -9,6 +9,7 @@ import asyncio
 import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
+from shared.messaging.kept import KeptChannel
 from shared.messaging.publisher import Outgoing, Publisher
 from shared.observability.metrics import Metrics
 
@@ -20,24 +21,21 @@ LOOK_SECONDS = 3.0
 
 async def return_unrouted(publisher: Publisher, service: str, metrics: Metrics) -> None:
     """Look every few seconds, for ever."""
+    kept = KeptChannel(publisher.connection)
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         if publisher.connected:
-            await _look(publisher, service, metrics)
+            await _look(kept, publisher, service, metrics)
 
 
-async def _look(publisher: Publisher, service: str, metrics: Metrics) -> None:
-    connection = await publisher.connection()
-    channel = await connection.channel()
-    try:
+async def _look(kept: KeptChannel, publisher: Publisher, service: str, metrics: Metrics) -> None:
+    async with kept.use() as channel:
         queue = await channel.declare_queue(f"{service}.unrouted", passive=True)
         count = queue.declaration_result.message_count or 0
         metrics.unrouted_waiting.set(count)
         if count:
             log.error("unrouted_events", count=count, queue=queue.name)
         await _send_again(publisher, service, queue, count, metrics)
-    finally:
-        await channel.close()
 
 
 async def _send_again(publisher: Publisher, service: str, queue: AbstractQueue, count: int, metrics: Metrics) -> None:

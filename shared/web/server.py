@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
+from shared.collecting import collect_rarely
 from shared.settings import ServiceSettings
 from shared.web.patience import Patience
 
@@ -35,6 +36,7 @@ def serve(create: Callable[[], Starlette]) -> None:
     # uvicorn repeats the signal after its shutdown: then, and before it listens, it must not kill the process.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
+    collect_rarely()
     server.run()
     if not server.started:
         raise SystemExit(0 if server.should_exit else 3)

@@ -20,9 +20,11 @@ NAMES = (
     "publish",
     "signup",
     "newsletter",
+    "latency",
     "growth",
     "memory",
     "start",
+    "scaleout",
 )
 """Each is a module here with `async def measure(bench) -> list[Figure]`."""
 

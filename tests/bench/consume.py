@@ -7,10 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aio_pika
-from faststream import AckPolicy
-from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
-from pydantic import BaseModel
 
+from shared.collecting import collect_rarely
 from shared.contracts.base import Envelope
 from shared.messaging.declaring import declare
 from shared.service import Service, topology
@@ -18,43 +16,11 @@ from shared.settings import ServiceSettings
 from tests.bench.bench import Bench
 from tests.bench.measuring import Cost, Figure, Side, Stopwatch, compared, in_turn
 from tests.bench.memory_store import MemoryStore
+from tests.bench.plain import Countdown, apart
 from tests.messaging.probe import Added
 
 QUEUE = "probe.from.probe"
 PREFETCH = 100
-
-
-class Data(BaseModel):
-    """What the event says."""
-
-    counter: str
-    total: int
-
-
-class Wire(BaseModel):
-    """The whole message, as a script without an outbox would declare it."""
-
-    specversion: str
-    id: str
-    source: str
-    type: str
-    subject: str
-    time: datetime
-    data: Data
-
-
-class Countdown:
-    """Set when so many were handled."""
-
-    def __init__(self, count: int) -> None:
-        self.left = count
-        self.done = asyncio.Event()
-
-    def one(self) -> None:
-        """One was handled."""
-        self.left -= 1
-        if not self.left:
-            self.done.set()
 
 
 def bodies(count: int) -> list[tuple[str, bytes]]:
@@ -100,43 +66,6 @@ async def fill(url: str, count: int) -> None:
             await asyncio.gather(*waiting[start : start + 500])
 
 
-async def bare(url: str, count: int) -> Cost:
-    """aio-pika and pydantic: parse, acknowledge."""
-    countdown = Countdown(count)
-
-    async def take(message: aio_pika.abc.AbstractIncomingMessage) -> None:
-        Wire.model_validate_json(message.body)
-        await message.ack()
-        countdown.one()
-
-    async with await aio_pika.connect(url) as connection:
-        channel = await connection.channel()
-        await channel.set_qos(prefetch_count=PREFETCH)
-        queue = await channel.get_queue(QUEUE, ensure=False)
-        with Stopwatch() as watch:
-            await queue.consume(take)
-            await countdown.done.wait()
-    return watch.cost(count)
-
-
-async def plain(url: str, count: int) -> Cost:
-    """A plain FastStream subscriber with a typed handler."""
-    countdown = Countdown(count)
-    broker = RabbitBroker(url, logger=None)
-
-    @broker.subscriber(
-        RabbitQueue(QUEUE, declare=False), channel=Channel(prefetch_count=PREFETCH), ack_policy=AckPolicy.ACK
-    )
-    async def take(message: Wire) -> None:
-        countdown.one()
-
-    with Stopwatch() as watch:
-        await broker.start()
-        await countdown.done.wait()
-    await broker.stop()
-    return watch.cost(count)
-
-
 async def ours(url: str, count: int, store_url: str, store: MemoryStore | None) -> Cost:
     """The service's own pipeline."""
     countdown = Countdown(count)
@@ -157,27 +86,15 @@ async def ours(url: str, count: int, store_url: str, store: MemoryStore | None) 
             setattr(holder, name, store)
     await service.open_store()
     service._store_reason = None
-    import gc
-
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    collect_rarely()  # as `serve` does for a service
     with Stopwatch() as watch:
         consuming = asyncio.create_task(service.subscription.run())
         await countdown.done.wait()
-    gc.unfreeze()
-    gc.set_threshold(2000, 10, 0)
-    await settled(service)
     consuming.cancel()
-    await asyncio.gather(consuming, return_exceptions=True)
+    await asyncio.gather(consuming, return_exceptions=True)  # what is done is acknowledged
     await service.publisher.close()
     await service.store.close()
     return watch.cost(count)
-
-
-async def settled(service: Service) -> None:
-    """The last acknowledgements are on the wire."""
-    await asyncio.sleep(0.1)
 
 
 async def measure(bench: Bench) -> list[Figure]:
@@ -193,8 +110,8 @@ async def measure(bench: Bench) -> list[Figure]:
 
     costs = await in_turn(
         {
-            "bare": side(lambda: bare(url, count)),
-            "plain": side(lambda: plain(url, count)),
+            "bare": side(lambda: apart("bare", url, QUEUE, PREFETCH, count)),
+            "plain": side(lambda: apart("plain", url, QUEUE, PREFETCH, count)),
             "memory": side(lambda: ours(url, count, bench.new_store(), MemoryStore())),
             "store": side(lambda: ours(url, count, bench.new_store(), None)),
         },

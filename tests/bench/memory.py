@@ -2,7 +2,7 @@
 
 Resident size as the kernel tells it. The events are `supplier-updated`, of a thousand suppliers in turn, and
 procurement takes them as in production: inbox, a write in its store, a search for matching demands. The warm-up fills
-the page cache that SQLite is allowed (16 MB). A million events after it: `--scale 40`.
+the page cache that SQLite is allowed (16 MB). A million events after it: `--scale 50`.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ SETTLED_SECONDS = 4
 """After ready: the first looks of all background jobs are over."""
 SERVICE, QUEUE = "procurement", "procurement.from.supplier"
 SUPPLIERS = 1000
-WARM_UP, EVENTS = 25_000, 25_000
+WARM_UP, EVENTS = 30_000, 20_000
 AT_ONCE = 2500
 """Published in one go. So many more may wait in the queue."""
 PATIENCE = 120.0

@@ -27,6 +27,7 @@ from tests.bench import bare_signup
 from tests.bench.bench import Bench, free_port
 from tests.bench.measuring import Cost, Figure, Side, compared, cpu_of, in_turn
 from tests.support.announcing import announced
+from tests.support.names import new_name
 from tests.support.running import until
 
 IN_FLIGHT = 64
@@ -63,7 +64,7 @@ class Asking:
     async def sign_up(self, event_ids: Sequence[str], count: int) -> None:
         """So many, each with its reply; then until all events were heard."""
         exchange = await self.channel.get_exchange(self.exchange, ensure=False)
-        already, run = self.told, uuid.uuid4().hex
+        already, run = self.told, new_name()
         free = asyncio.Semaphore(IN_FLIGHT)
 
         async def one(number: int) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import statistics
 import time
-import uuid
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -21,6 +20,7 @@ from tests.notifications.conftest import rig, sink
 from tests.notifications.happenings import confirmed, registered
 from tests.notifications.rig import Rig, settings
 from tests.notifications.sink import DROP, Sink
+from tests.support.names import new_name
 from tests.support.running import until
 
 __all__ = ["rig", "sink"]
@@ -29,8 +29,6 @@ EACH = 200
 SLOW_SECONDS = 60.0
 PEOPLE = 30
 CAUSE = "cause-17"
-LETTERS = str.maketrans("0123456789", "ghijklmnop")
-"""Chance must not make what looks like a CPR number, which no address may hold."""
 
 
 @pytest.mark.faults
@@ -70,8 +68,7 @@ async def subscribe(client: Client, count: int) -> list[float]:
     took = []
     for _ in range(count):
         began = time.perf_counter()
-        name = uuid.uuid4().hex.translate(LETTERS)
-        reply = await client.send(Subscribe(email=f"{name}@forening.example", topics=("newsletter",)))
+        reply = await client.send(Subscribe(email=f"{new_name()}@forening.example", topics=("newsletter",)))
         took.append(time.perf_counter() - began)
         assert reply.ok
     return took

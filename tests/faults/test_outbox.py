@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -76,6 +77,11 @@ async def tapped_service(broker: Any, clean: None, store_url: str, tmp_path: Any
         yield service, tap
 
 
+async def seen(service: Service, counter: str) -> int:
+    document = await service.store.get(SEEN.collection, counter)
+    return int(document["total"]) if document else 0
+
+
 async def test_a_document_takes_no_more_than_it_may_owe_and_costs_no_message_a_try(
     tapped_service, monkeypatch, operator, dead
 ):
@@ -98,6 +104,8 @@ async def test_a_document_takes_no_more_than_it_may_owe_and_costs_no_message_a_t
     assert (found["total"], len(found["outbox"])) == (5, 10)
     tap.thaw()
     await until(hot, lambda document: document["total"] == 30, patience=60)
+    await until(partial(seen, service, "hot"), lambda total: total == 30)
+    await until(partial(seen, service, "other"))  # the account below knows of no page's command
     assert (await settled(service, operator, sent)).lost == 0
     assert await dead.all() == []
 

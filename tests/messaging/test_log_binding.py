@@ -18,18 +18,14 @@ async def test_whatever_a_connection_that_breaks_raises(
     """aiormq raises an Exception of no kind where it closed a connection without a reason."""
     answers: list[BaseException | None] = [error, None]
 
-    async def connection() -> None:
+    async def bound(*_: Any) -> None:
         if told := answers.pop(0):
             raise told
-
-    async def bound(*_: Any) -> None:
-        """The broker took it."""
 
     settings = ServiceSettings(amqp_url="amqp://nowhere.example/", store_url=f"sqlite:///{tmp_path}/probe.db")
     service = Service("probe", settings, commands={}, consumes={}, publishes=(), repositories=[])
     monkeypatch.setattr(module, "LOG_PAUSES", (0.0,))
     monkeypatch.setattr(module, "bind_log", bound)
-    monkeypatch.setattr(service.publisher, "connection", connection)
     service._declared.set()
     binding = asyncio.create_task(module._for_ever("log", service._bind_log))
     async with asyncio.timeout(5):

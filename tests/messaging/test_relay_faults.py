@@ -122,3 +122,14 @@ async def test_documents_that_owe_much_are_not_all_sent_at_once(tmp_path, monkey
         await relaying.flush(20.0)
         assert not [d["_id"] async for d in store.everything(COUNTERS.collection) if PENDING in d]
     assert noting.together == [60, 60, 60, 20]
+
+
+async def test_what_is_sent_is_the_envelope_as_it_writes_itself(tmp_path):
+    data = {"nothing": None, "part": 1.5, "none": float("nan"), "text": "ærø\u2028", "deep": [{"nothing": None}]}
+    envelope = Envelope(id="e1", source="/probe", type=Added.type(), subject="c1", data=data, traceparent="00-1-2-01")
+    async with before(tmp_path) as store:
+        relaying = relay.Relay(store, Noting(), "probe", [COUNTERS.collection], Metrics("probe"))
+        outgoing = relaying._outgoing(envelope.model_dump(mode="json", exclude_none=True))
+    assert outgoing == Outgoing(
+        "probe.outbox", Added.routing_key(), envelope.to_json(), "e1", traceparent=envelope.traceparent
+    )

@@ -92,11 +92,13 @@ class Rig:
         chosen = self.settings.model_copy(update={"smtp_url": url} | changes)
         return dispatcher(
             chosen,
-            Surroundings(self.store, self.context, lambda: self.harness.now, self._offer, self._told, self._away),
+            Surroundings(
+                self.harness.served, self.context, lambda: self.harness.now, self._offer, self._told, self._away
+            ),
         )
 
     def campaigns(self) -> Campaigns:
-        return Campaigns(self.store, self.context, lambda: self.harness.now, self._offer)
+        return Campaigns(self.harness.served, self.context, lambda: self.harness.now, self._offer)
 
     @asynccontextmanager
     async def running(self, **changes: Any) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ for, so nothing needs to be there, and nothing that is there is harmed.
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import aio_pika
@@ -18,6 +19,7 @@ from deploy.rabbitmq.definitions import definitions, topologies
 from shared.contracts.base import Envelope
 from shared.messaging import declaring, failing
 from shared.messaging.client import Client
+from shared.messaging.kept import KeptChannel
 from shared.messaging.topology import AUDIT, EVENTS_LOG, Queue, Topology
 from tests.messaging import probe
 from tests.messaging.probe import COUNTERS, SEEN, Add, Added, Secret
@@ -253,4 +255,4 @@ async def test_a_command_names_who_may_send_it_and_the_operator_may_send_all(bro
 async def test_a_service_whose_log_is_gone_tells_that_and_not_that_it_may_not_make_one(connect, monkeypatch):
     monkeypatch.setattr(declaring, "events_log", lambda: Queue("no.such.log", {"x-queue-type": "stream"}))
     with pytest.raises(ChannelNotFoundEntity, match=r"no\.such\.log"):
-        await declaring.bind_log(await connect("supplier"), TOPOLOGIES["supplier"])
+        await declaring.bind_log(KeptChannel(partial(connect, "supplier")), TOPOLOGIES["supplier"])

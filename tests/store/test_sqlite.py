@@ -5,17 +5,21 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from shared.store.errors import BadValue, Duplicate, Unavailable
-from shared.store.port import Between, Collection, Has, In, Index
-from shared.store.sqlite import SqliteStore, shredding, worker
+from shared.store.port import PENDING, Between, Collection, Has, In, Index, Trim
+from shared.store.sqlite import SqliteStore, keys, shredding, worker, writing
+from shared.store.sqlite.store import DELETED_AT_ONCE
 from tests.store.data import THINGS, ids, thing
 from tests.support.stores import fresh_store
 
 ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -226,3 +230,52 @@ async def test_shredding_again_and_again_while_a_backup_reads_does_not_make_the_
     assert lengths[0] == lengths[1] == lengths[2]
     await sqlite.shred()
     assert log.stat().st_size == 0
+
+
+async def test_a_part_of_a_large_delete_looks_for_no_more_than_it_takes(sqlite: SqliteStore) -> None:
+    async def steps(group: str) -> int:
+        seen = 0
+
+        def count() -> None:
+            nonlocal seen
+            seen += 1
+
+        def first(connection: sqlite3.Connection) -> int:
+            connection.set_progress_handler(count, 100)
+            plan = sqlite._current(connection, sqlite._plan(THINGS, {"group": group}))
+            return writing.delete(connection, plan, 10)
+
+        assert await sqlite._write(first) == 10
+        return seen
+
+    await sqlite.insert_many(THINGS, [thing(f"a{n}", group="a") for n in range(20)])
+    await sqlite.insert_many(THINGS, [thing(f"b{n}", group="b") for n in range(2000)])
+    few = await steps("a")
+    assert await steps("b") <= few + 5
+
+
+async def test_all_that_fit_are_deleted_where_arrays_bring_them_several_times(sqlite: SqliteStore) -> None:
+    tags = [f"{n}" for n in range(4)]
+    await sqlite.insert_many(THINGS, [thing(f"{n}", tags=tags) for n in range(DELETED_AT_ONCE + 10)])
+    assert await sqlite.delete(THINGS, {"tags": In(tags)}) == DELETED_AT_ONCE + 10
+    assert await sqlite.count(THINGS, {}) == 0
+
+
+async def test_what_an_earlier_version_wrote_for_documents_that_wait_for_nothing_is_taken_out(
+    sqlite: SqliteStore,
+) -> None:
+    await sqlite.insert(THINGS, thing("a"))
+    with closing(sqlite3.connect(sqlite.path)) as other:
+        rows = 'SELECT COUNT(*) FROM "i/things/pending_since"'
+        assert other.execute(rows).fetchone() == (0,)
+        other.execute('INSERT INTO "i/things/pending_since" VALUES (?, 1)', (keys.NULL + b"a",))
+        other.commit()
+        # As beside a process of that version: it takes the mark away and writes its entry again.
+        await sqlite.save(THINGS, "a", {"version": 2, PENDING: NOW}, version=1, push={})
+        assert other.execute(rows).fetchone() == (1,)
+        await sqlite.trim(THINGS, [Trim("a", {})])
+        other.execute('INSERT INTO "i/things/pending_since" VALUES (?, 1)', (keys.NULL + b"a",))
+        other.commit()
+        await sqlite.close()
+        await sqlite.open([THINGS])
+        assert other.execute(rows).fetchone() == (0,)

@@ -16,6 +16,7 @@ from shared.store.connect import connect
 from shared.store.port import PENDING, Between, Collection, Document, Store, Trim
 from shared.store.repository import Repository
 from shared.store.work import OWN_COLLECTIONS, Pending, remember, write_beside
+from tests.support.watched import Explained
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 """The time in tests until they set another."""
@@ -25,22 +26,31 @@ class Harness:
     """Stands where the broker's consumers and the relay stand: brings messages, collects the events that come out.
 
     `now` is the clock and may be set. A fault that a handler raises is raised to the test, as if the process had died
-    there: what it had not relayed stays in its documents until `sweep`.
+    there: what it had not relayed stays in its documents until `sweep`. `served` is the store as the service has it.
     """
 
     def __init__(
-        self, messages: ModuleType, repositories: Sequence[Repository[Any]], store: Store, context: Any
+        self,
+        messages: ModuleType,
+        repositories: Sequence[Repository[Any]],
+        store: Store,
+        context: Any,
+        *,
+        served: Store | None = None,
     ) -> None:
         self.service = messages.__name__.split(".")[-2]
         self.commands: Mapping[type[Command], Handler] = messages.COMMANDS
         self.consumes: Mapping[type[Event], Handler] = messages.CONSUMES
         self.repositories = repositories
         self.store = store
+        self.served: Store = served or store
         self.now = NOW
         self.events: list[Envelope] = []
         self._owed: list[Pending] = []
         key: bytes = getattr(context, "address_key", b"")
-        self.executor = Executor(store, self.service, self._owed.extend, lambda: self.now, context, address_key=key)
+        self.executor = Executor(
+            self.served, self.service, self._owed.extend, lambda: self.now, context, address_key=key
+        )
 
     async def send(self, command: Command, id: str | None = None, *, sender: str = "integrator") -> Reply:
         """Carry out a command as the consumer of `<service>.commands` does."""
@@ -134,10 +144,13 @@ async def harness(
     *,
     wrap: Callable[[Store], Any] = lambda store: store,
 ) -> AsyncIterator[Harness]:
-    """A harness over a fresh SQLite store of its own. `wrap` may put something between the service and its store."""
+    """A harness over a fresh SQLite store of its own, where the service's queries must all use their indexes.
+
+    `wrap` may put something between the service and its store.
+    """
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'store.db'}"
-        async with opened(url, messages, repositories, context, wrap=wrap) as running:
+        async with opened(url, messages, repositories, context, wrap=wrap, serve=Explained) as running:
             yield running
 
 
@@ -149,12 +162,16 @@ async def opened(
     context: Any = None,
     *,
     wrap: Callable[[Store], Any] = lambda store: store,
+    serve: Callable[[Store, Store], Any] = lambda wrapped, _: wrapped,
 ) -> AsyncIterator[Harness]:
-    """The same over a store that may be there already."""
+    """The same over a store that may be there already. `serve` makes what the service alone has of the wrapped store
+    and the plain one.
+    """
     store = connect(url)
     await store.open([*(r.collection for r in repositories), *OWN_COLLECTIONS])
     try:
-        yield Harness(messages, repositories, wrap(store), context)
+        wrapped = wrap(store)
+        yield Harness(messages, repositories, wrapped, context, served=serve(wrapped, store))
     finally:
         await store.close()
 

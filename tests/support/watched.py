@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from shared.store.port import Follow, Store
+from shared.store.port import Between, Collection, Follow, Store, Where, serving_index
 
 WRITES = frozenset({"insert", "insert_many", "save", "put", "trim", "update", "claim", "delete"})
 
@@ -55,3 +55,56 @@ class Dying:
             return result
 
         return call
+
+
+class Explained:
+    """Has a SQLite store explain each query of a new shape before it is made: it must use the index that is declared
+    for it, and neither go through a whole collection nor sort what it found. `plain` is asked for the plans.
+    """
+
+    def __init__(self, store: Store, plain: Store) -> None:
+        self._store = store
+        self._plain = plain
+        self.shapes: set[tuple[str, ...]] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def find(self, collection: Collection, where: Where, *, order: str | None = None, **rest: Any) -> Any:
+        await self._explain("find", collection, where, order)
+        return await self._store.find(collection, where, order=order, **rest)
+
+    async def claim(self, collection: Collection, where: Where, *, due: str, now: Any, **rest: Any) -> Any:
+        await self._explain("find", collection, {**where, due: Between(at_most=now)}, due)
+        return await self._store.claim(collection, where, due=due, now=now, **rest)
+
+    async def update(self, collection: Collection, where: Where, **rest: Any) -> Any:
+        await self._explain("update", collection, where)
+        return await self._store.update(collection, where, **rest)
+
+    async def count(self, collection: Collection, where: Where) -> int:
+        await self._explain("count", collection, where)
+        return await self._store.count(collection, where)
+
+    async def tally(self, collection: Collection, field: str, where: Where) -> Any:
+        await self._explain("tally", collection, where)
+        return await self._store.tally(collection, field, where)
+
+    async def delete(self, collection: Collection, where: Where) -> int:
+        await self._explain("delete", collection, where)
+        return await self._store.delete(collection, where)
+
+    async def _explain(self, method: str, collection: Collection, where: Where, order: str | None = None) -> None:
+        conditions = (f"{field} {type(condition).__name__}" for field, condition in where.items())
+        shape = (method, collection.name, order or "", *conditions)
+        if shape in self.shapes:
+            return
+        plan = await self._plain.explain(collection, where, order)
+        index = serving_index(collection, where, order)
+        table = f"i/{collection.name}/{index.name}" if index else f"c/{collection.name}"
+        if where or order:  # else all is asked for, by id
+            assert f"SEARCH {table}" in plan, f"{shape}: {plan}"
+            assert "SCAN c/" not in plan, f"{shape}: {plan}"
+            assert "SCAN i/" not in plan, f"{shape}: {plan}"
+        assert method != "find" or "TEMP B-TREE" not in plan, f"{shape} sorts: {plan}"
+        self.shapes.add(shape)

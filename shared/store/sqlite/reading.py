@@ -32,11 +32,11 @@ def find(connection: sqlite3.Connection, plan: Plan, after: Position | None, lim
     return [loads(text) for (text,) in connection.execute(sql, (*parameters, *_id(after), limit))]
 
 
-def every(connection: sqlite3.Connection, plan: Plan) -> Iterator[Document]:
-    """All documents that fit, in no order."""
+def every(connection: sqlite3.Connection, plan: Plan, limit: int = -1) -> Iterator[Document]:
+    """All documents that fit, or so many of them, in no order."""
     if plan.index is None:
-        return _fitting(connection, plan, None)
-    return (loads(text) for text in _texts(connection, plan))
+        return itertools.islice(_fitting(connection, plan, None), None if limit < 0 else limit)
+    return (loads(text) for text in _texts(connection, plan, limit))
 
 
 def count(connection: sqlite3.Connection, plan: Plan) -> int:
@@ -156,8 +156,10 @@ def _groups(connection: sqlite3.Connection, plan: Plan, field: str) -> Iterator[
         yield (None if text is None else loads(text)), number
 
 
-def _texts(connection: sqlite3.Connection, plan: Plan) -> Iterator[str]:
+def _texts(connection: sqlite3.Connection, plan: Plan, limit: int = -1) -> Iterator[str]:
     rows, parameters = _rows(plan)
+    if limit >= 0:  # here, so that not all that fit are looked for first; an array's document is there several times
+        rows = f"SELECT DISTINCT row FROM ({rows}) LIMIT {limit}"
     for (text,) in connection.execute(f"SELECT doc FROM {plan.table.name} WHERE row IN ({rows})", parameters):
         yield text
 

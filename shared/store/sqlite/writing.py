@@ -1,7 +1,6 @@
 """What the writer's thread does to documents; each function runs within one savepoint and undoes nothing itself."""
 
 # ruff: noqa: S608 - SQL is put together from quoted names; values are always parameters
-import itertools
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -68,7 +67,7 @@ def trim(connection: sqlite3.Connection, table: Table, trims: Sequence[Trim]) ->
 
 def update(connection: sqlite3.Connection, plan: Plan, set: Document, increment: Document) -> Document | None:
     """Set and increment dotted paths of one document that fits."""
-    for old in list(itertools.islice(reading.every(connection, plan), 1)):
+    for old in list(reading.every(connection, plan, 1)):
         new = _changed(old, set, increment)
         _replace(connection, plan.table, _row(connection, plan.table, old["_id"]), old, new)
         return new
@@ -87,7 +86,7 @@ def claim(connection: sqlite3.Connection, plan: Plan, lease: Document, limit: in
 
 def delete(connection: sqlite3.Connection, plan: Plan, limit: int) -> int:
     """Remove up to so many documents that fit."""
-    gone = list(itertools.islice(reading.every(connection, plan), limit))
+    gone = list(reading.every(connection, plan, limit))
     for document in gone:
         plan.table.drop_entries(connection, document)
         connection.execute(f"DELETE FROM {plan.table.name} WHERE _id = ?", (document["_id"],))

@@ -1,9 +1,12 @@
-"""Per mail of a campaign: written when its audience is frozen, sent, counted when all is over."""
+"""Per mail of a campaign: written when its audience is frozen, sent, counted when all is over. The sum of these three
+is what a mail costs; each is told too.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,6 +14,7 @@ from itertools import batched
 
 from pydantic import SecretStr
 
+from deploy.local.home import ROOT
 from services.notifications.campaigns import PAGE, Campaigns
 from services.notifications.domain import Campaign, Subscriber, ordered_campaign
 from services.notifications.sending.job import Surroundings, dispatcher
@@ -23,10 +27,9 @@ from shared.store.port import Collection, Document, Put, Store, Trim
 from shared.store.work import OWN_COLLECTIONS, Pending
 from tests.bench.bench import Bench
 from tests.bench.filling import fill, made, stored
-from tests.bench.growing import grown
+from tests.bench.growing import against_smallest, taken, together
 from tests.bench.measuring import Cost, Figure, Stopwatch
 from tests.notifications.rig import context, settings
-from tests.notifications.sink import Sink, running_sink
 
 SIZES = (1_000, 10_000, 100_000)
 SENT, FROZEN_PAGES = 100, 2
@@ -70,7 +73,7 @@ class Sending:
 
     store: Store
     people: Sequence[Subscriber]
-    sink: Sink
+    smtp_port: int
     owed: list[Pending] = field(default_factory=list)
     freezes: int = 0
 
@@ -84,7 +87,9 @@ class Sending:
             if left == 0:
                 enough.set()
 
-        chosen = settings(smtp_connections=8, mail_lease_seconds=20, smtp_url=SecretStr(self._smtp_url))
+        chosen = settings(
+            smtp_connections=8, mail_lease_seconds=20, smtp_url=SecretStr(f"smtp://127.0.0.1:{self.smtp_port}")
+        )
         around = Surroundings(self.store, context(chosen), _now, self.owed.extend, told, _ignore)
         with Stopwatch() as watch:
             job = asyncio.create_task(dispatcher(chosen, around).run())
@@ -93,7 +98,6 @@ class Sending:
             with contextlib.suppress(asyncio.CancelledError):
                 await job
             await self._relayed()
-        self.sink.received.clear()
         return watch.cost(count - left)
 
     async def freeze(self) -> Cost:
@@ -125,10 +129,6 @@ class Sending:
             await self.store.trim(Collection(DELIVERIES.name), trims)
         self.owed.clear()
 
-    @property
-    def _smtp_url(self) -> str:
-        return f"smtp://127.0.0.1:{self.sink.port}"
-
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -138,11 +138,23 @@ def _ignore(_: object) -> None:
     """The mail server is not away."""
 
 
+@asynccontextmanager
+async def _mail_server() -> AsyncIterator[int]:
+    command = (sys.executable, "-m", "tests.bench.growing.mailserver")
+    server = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        yield int(await server.stdout.readline())
+    finally:
+        server.kill()
+        await server.wait()
+
+
 async def measure(bench: Bench) -> list[Figure]:
     """Each size in a store of its own."""
     logs.configure(settings(log_level="warning"))
     async with AsyncExitStack() as stack:
-        sink = await stack.enter_async_context(running_sink())
+        port = await stack.enter_async_context(_mail_server())
         jobs: dict[int, Sending] = {}
         sent = bench.count(SENT)
         for size in SIZES:
@@ -151,13 +163,13 @@ async def measure(bench: Bench) -> list[Figure]:
             store = connect(url)
             await store.open([*OWN_COLLECTIONS, *(r.collection for r in REPOSITORIES)])
             stack.push_async_callback(store.close)
-            jobs[size] = Sending(store, people, sink)
-        return [
-            *await grown("mail sent", {n: partial(job.send, sent) for n, job in jobs.items()}, bench),
-            *await grown("mail frozen", {n: job.freeze for n, job in jobs.items()}, bench),
-            *await grown(
-                "mail counted",
-                {n: partial(job.count, max(1, 10_000 // n)) for n, job in jobs.items()},
-                bench,
+            jobs[size] = Sending(store, people, port)
+        parts = {
+            "frozen": await taken("frozen", {n: job.freeze for n, job in jobs.items()}, bench),
+            "sent": await taken("sent", {n: partial(job.send, sent) for n, job in jobs.items()}, bench),
+            "counted": await taken(
+                "counted", {n: partial(job.count, max(1, 10_000 // n)) for n, job in jobs.items()}, bench
             ),
-        ]
+        }
+    whole = against_smallest("mail", together(*parts.values()))
+    return [*whole, *(f for name, part in parts.items() for f in against_smallest(f"… {name}", part, None))]

@@ -10,6 +10,7 @@ from services.supplier import messages
 from services.supplier.store import REPOSITORIES, SUPPLIERS
 from shared.contracts.base import Envelope, derived_id
 from shared.messaging.declaring import bind_log
+from shared.messaging.kept import KeptChannel
 from shared.messaging.relay import WAITING, Relay
 from shared.service import Service
 from shared.settings import ServiceSettings
@@ -96,7 +97,7 @@ async def measure(bench: Bench) -> list[Figure]:
             stack.push_async_callback(service.publisher.close)
             await service.open_store()
             await service._prepare()
-            await bind_log(await service.publisher.connection(), service.topology)
+            await bind_log(KeptChannel(service.publisher.connection), service.topology)
             backlogs[size] = Backlog(service, bench.count(size), numbers)
         return await grown("event relayed", {n: backlog.drain for n, backlog in backlogs.items()}, bench, often=2)
 
