@@ -37,7 +37,7 @@ from tests.bench.mailserver import ROOT, MailServer, mail_server
 from tests.bench.measuring import Cost, Figure, Stopwatch, compared
 
 MAILS = 10_000
-BARE_MAILS = 2_000
+BARE_MAILS = 1_500
 """Its rate does not depend on how many there are."""
 ROUNDS = 2
 """At most: each takes half a minute."""
