@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from shared.contracts.base import Command, Envelope, Message, Reply
 from shared.contracts.problems import Invalid, Refused
+from shared.messaging.cancelling import is_cancelled
 from shared.messaging.gathering import Decide, Gathered, Gathering
 from shared.messaging.keyed import KeyedLock
 from shared.messaging.unit import DONE, DONE_JSON, Outcome, Unit
@@ -118,37 +119,20 @@ class Executor:
             await self._carry_out([unit], handler)
         return unit.ended.reply
 
-    async def _handle_all(self, units: Sequence[Unit], handler: Gathered) -> list[Exception | None]:
+    async def _handle_all(self, units: Sequence[Unit], handler: Gathered) -> list[BaseException | None]:
         """Handle them together. Where that fails for another reason than that the store is away, each by itself: what
         is wrong with one is not told to others.
         """
-        ready = [await self._ready(unit) for unit in units]
-        errors: dict[Unit, Exception | None] = {u: error for u, error in zip(units, ready, strict=True) if error}
+        ready = [await _fault_of(self._prepare(unit)) for unit in units]
+        errors: dict[Unit, BaseException | None] = {u: error for u, error in zip(units, ready, strict=True) if error}
         waiting = [unit for unit in units if unit not in errors and unit.outcome is None]
         if len(waiting) == 1:
-            errors[waiting[0]] = await self._tried(waiting[0], handler)
-            return [errors.get(unit) for unit in units]
-        try:
-            await self._carry_out(waiting, handler)
-        except Unavailable as error:
-            errors |= {unit: error for unit in waiting if unit.outcome is None}
-        except Exception:  # noqa: BLE001 - whose fault it was is found out now
-            errors |= {unit: await self._tried(unit, handler) for unit in waiting if unit.outcome is None}
+            errors[waiting[0]] = await _fault_of(self._handle(waiting[0], handler))
+        elif fault := await _fault_of(self._carry_out(waiting, handler)):
+            away = isinstance(fault, Unavailable)
+            left = [unit for unit in waiting if unit.outcome is None]
+            errors |= {unit: fault if away else await _fault_of(self._handle(unit, handler)) for unit in left}
         return [errors.get(unit) for unit in units]
-
-    async def _ready(self, unit: Unit) -> Exception | None:
-        try:
-            await self._prepare(unit)
-        except Exception as error:  # noqa: BLE001 - it is that message's own
-            return error
-        return None
-
-    async def _tried(self, unit: Unit, handler: Handler) -> Exception | None:
-        try:
-            await self._handle(unit, handler)
-        except Exception as error:  # noqa: BLE001 - as above
-            return error
-        return None
 
     async def _handle(self, unit: Unit, handler: Handler) -> None:
         await self._prepare(unit)
@@ -267,6 +251,17 @@ class Executor:
     def _entry(self, work: Work, reply: Reply, digest: str) -> Document:
         said = DONE_JSON if reply is DONE.reply else reply.to_json().decode()
         return {"id": work.inbox_id, "reply": said, "digest": digest, "at": work.now}
+
+
+async def _fault_of(doing: Awaitable[None]) -> BaseException | None:
+    """What was raised. A cancellation that nobody meant is a fault like any other."""
+    try:
+        await doing
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+            raise
+        return error
+    return None
 
 
 def _first_of_each(units: Sequence[Unit]) -> list[Unit]:

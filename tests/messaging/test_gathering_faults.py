@@ -1,0 +1,67 @@
+"""What may go wrong among messages that are handled together: nobody waits for ever, nor is told of another's fault."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from shared.messaging.gathering import Decide, Gathered
+from shared.store.work import Work
+from tests.messaging.probe import Add, Total
+from tests.messaging.test_gathering import Rig, add_all, message, store, totals  # noqa: F401 - a fixture
+from tests.support.running import until
+
+
+@Gathered
+async def odd(commands: Sequence[Add], work: Work) -> Decide[Total]:
+    """77 is cancelled where nobody cancelled anything."""
+    decide = await add_all.load(commands, work)
+
+    async def strange(command: Add, work: Work) -> Total:
+        if command.amount == 77:
+            raise asyncio.CancelledError
+        return await decide(command, work)
+
+    return strange
+
+
+async def _now[T](value: T) -> T:
+    return value
+
+
+async def all_at_once(rig: Rig, handler: Gathered, *amounts: int) -> list[Any]:
+    running = (rig.executor.run(message(f"m{n}", amount), Add, handler) for n, amount in enumerate(amounts))
+    async with asyncio.timeout(10):
+        return await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_a_cancellation_that_nobody_meant_is_told_to_the_one_it_befell(store):  # noqa: F811
+    outcomes = await all_at_once(Rig(store), odd, 1, 77, 1)
+    assert isinstance(outcomes[1], asyncio.CancelledError)
+    assert totals([outcomes[0], outcomes[2]]) == [1, 2]
+
+
+async def test_a_cancellation_that_nobody_meant_lets_the_next_of_the_key_go_on(store):  # noqa: F811
+    rig = Rig(store)
+    (alone,) = await all_at_once(rig, odd, 77)
+    assert isinstance(alone, asyncio.CancelledError)
+    assert totals(await rig.add(message("m1"))) == [1]
+
+
+async def test_whoever_ends_the_handling_of_a_group_ends_the_waiting_for_it(store):  # noqa: F811
+    rig = Rig(store)
+    started, gate = asyncio.Event(), asyncio.Event()
+
+    @Gathered
+    async def slow(_: Sequence[Add], __: Work) -> Decide[Total]:
+        started.set()
+        await gate.wait()
+        raise AssertionError("cancelled before")
+
+    first = asyncio.create_task(all_at_once(rig, slow, 1, 1))
+    await started.wait()
+    second = asyncio.create_task(all_at_once(rig, slow, 1, 1))
+    await until(lambda: _now(len(rig.executor._gathering._running) == 2))
+    for running in list(rig.executor._gathering._running):
+        running.cancel()
+    assert {type(each) for each in [*await first, *await second]} == {asyncio.CancelledError}
+    assert totals(await rig.add(message("m9"))) == [1]
