@@ -17,7 +17,7 @@ from shared.messaging.unit import DONE, DONE_JSON, Outcome, Unit
 from shared.observability import tracing
 from shared.persons.erased import BeforeErasure, ErasedList
 from shared.store.committing import commit
-from shared.store.errors import BadValue, Stale, Unavailable
+from shared.store.errors import Backlog, BadValue, Stale, Unavailable
 from shared.store.port import Document, Store
 from shared.store.work import INBOX, Applied, Group, Pending, Work, remember
 
@@ -121,7 +121,7 @@ class Executor:
 
     async def _handle_all(self, units: Sequence[Unit], handler: Gathered) -> list[BaseException | None]:
         """Handle them together. Where that fails for another reason than that the store is away, each by itself: what
-        is wrong with one is not told to others.
+        is wrong with one, or that what some of them add finds no room, is not told to others.
         """
         ready = [await _fault_of(self._prepare(unit)) for unit in units]
         errors: dict[Unit, BaseException | None] = {u: error for u, error in zip(units, ready, strict=True) if error}
@@ -129,7 +129,7 @@ class Executor:
         if len(waiting) == 1:
             errors[waiting[0]] = await _fault_of(self._handle(waiting[0], handler))
         elif fault := await _fault_of(self._carry_out(waiting, handler)):
-            away = isinstance(fault, Unavailable)
+            away = isinstance(fault, Unavailable) and not isinstance(fault, Backlog)
             left = [unit for unit in waiting if unit.outcome is None]
             errors |= {unit: fault if away else await _fault_of(self._handle(unit, handler)) for unit in left}
         return [errors.get(unit) for unit in units]

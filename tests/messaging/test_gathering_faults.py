@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.messaging.gathering import Decide, Gathered
+from shared.store.committing import MOST_OWED
+from shared.store.errors import Backlog
 from shared.store.work import Work
-from tests.messaging.probe import Add, Total
+from tests.messaging.probe import COUNTERS, Add, Total
 from tests.messaging.test_gathering import Rig, add_all, message, store, totals  # noqa: F401 - a fixture
 from tests.support.running import until
 
@@ -65,3 +67,12 @@ async def test_whoever_ends_the_handling_of_a_group_ends_the_waiting_for_it(stor
         running.cancel()
     assert {type(each) for each in [*await first, *await second]} == {asyncio.CancelledError}
     assert totals(await rig.add(message("m9"))) == [1]
+
+
+async def test_a_document_that_owes_too_much_keeps_no_answer_from_who_adds_nothing(store):  # noqa: F811
+    owed = [{"id": f"e{n}"} for n in range(MOST_OWED)]
+    await store.insert(COUNTERS.collection, {"_id": "a", "version": 1, "v": 1, "total": 5, "outbox": owed})
+    outcomes = await all_at_once(Rig(store), add_all, 0, 1, 13, 0)
+    assert isinstance(outcomes[1], Backlog)
+    assert totals([outcomes[0], outcomes[3]]) == [5, 5]
+    assert outcomes[2].reply.problem.status == 409
