@@ -221,6 +221,8 @@ class Executor:
             try:
                 result = await decide(unit.message, work)
             except Refused as refusal:
+                if work.staged is not None and len(units) > 1:  # those behind it have decided on what it saved
+                    raise RuntimeError("refused after it was saved: it is handled by itself") from refusal
                 refused.append((unit, work, refusal))
             else:
                 ended.append((unit, work, Outcome(Reply.done(result)) if result is not None else DONE))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from shared.contracts.problems import Conflict
 from shared.messaging.gathering import Decide, Gathered
 from shared.store.committing import MOST_OWED
 from shared.store.errors import Backlog
@@ -15,13 +16,16 @@ from tests.support.running import until
 
 @Gathered
 async def odd(commands: Sequence[Add], work: Work) -> Decide[Total]:
-    """77 is cancelled where nobody cancelled anything."""
+    """77 is cancelled where nobody cancelled anything; 14 is refused after it was saved."""
     decide = await add_all.load(commands, work)
 
     async def strange(command: Add, work: Work) -> Total:
         if command.amount == 77:
             raise asyncio.CancelledError
-        return await decide(command, work)
+        result: Total = await decide(command, work)
+        if command.amount == 14:
+            raise Conflict("fourteen is not added here")
+        return result
 
     return strange
 
@@ -67,6 +71,15 @@ async def test_whoever_ends_the_handling_of_a_group_ends_the_waiting_for_it(stor
         running.cancel()
     assert {type(each) for each in [*await first, *await second]} == {asyncio.CancelledError}
     assert totals(await rig.add(message("m9"))) == [1]
+
+
+async def test_what_is_refused_after_it_was_saved_leaves_nothing_behind(store):  # noqa: F811
+    rig = Rig(store)
+    outcomes = await all_at_once(rig, odd, 1, 14, 1)
+    assert [outcome.reply.ok for outcome in outcomes] == [True, False, True]
+    assert totals([outcomes[0], outcomes[2]]) == [1, 2]
+    document = await store.get(COUNTERS.collection, "a")
+    assert (document["version"], document["total"]) == (2, 2)
 
 
 async def test_a_document_that_owes_too_much_keeps_no_answer_from_who_adds_nothing(store):  # noqa: F811
