@@ -99,7 +99,7 @@ class Lane:
         for sent in batch:
             try:
                 frames = framed(sent.message, sent.message_id, self._user, channel.number, channel.max_content_size)
-            except (ValueError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever pamqp says of a header, it is this message's own
                 sent.end(error)
                 continue
             channel.delivery_tag += 1

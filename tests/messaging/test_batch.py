@@ -1,6 +1,8 @@
 """Many messages in one write: each has its own outcome, whatever becomes of those beside it."""
 
 import asyncio
+import struct
+from datetime import UTC, datetime
 from typing import Any
 
 import aio_pika
@@ -131,6 +133,15 @@ async def test_each_has_the_outcome_of_its_own(operator, queue):
     assert [type(each) for each in found] == [type(None), Unroutable, TypeError, type(None), ValueError, type(None)]
     assert [each.message_id for each in await brought(queue)][:1] == ["a"]
     assert await operator.publish_many([]) == []
+
+
+@pytest.mark.parametrize("odd", [1e300, datetime(1900, 1, 1, tzinfo=UTC)])
+async def test_whatever_cannot_be_written_befalls_no_other(operator, queue, odd):
+    channel = await underlay(operator)
+    found = await operator.publish_many([message("a"), message("b", headers={"x": odd}), message("c")])
+    assert (found[0], found[2]) == (None, None)
+    assert isinstance(found[1], OverflowError | struct.error)
+    assert await underlay(operator) is channel
 
 
 async def test_bodies_of_any_size_arrive(operator, queue):
