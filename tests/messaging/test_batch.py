@@ -76,6 +76,11 @@ def test_frames_are_what_pamqp_would_have_written(size, more):
     assert b"".join(framed(outgoing, "m1", short("probe"), 7, 100)) == b"".join(frame.marshal(e, 7) for e in expected)
 
 
+def test_a_broker_that_sets_no_limit_gets_a_body_in_one_frame():
+    framed_at_once = framed(message("m1", b"x" * 1000), "m1", short("probe"), 7, 1000)
+    assert framed(message("m1", b"x" * 1000), "m1", short("probe"), 7, 0 - Channel.CONTENT_FRAME_SIZE) == framed_at_once
+
+
 async def test_aiormq_is_as_a_lane_needs_it(operator, queue):
     """Fails where a new aiormq keeps other books than `shared.messaging.batch` writes into."""
     channel = await underlay(operator)
