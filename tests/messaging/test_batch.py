@@ -249,3 +249,15 @@ async def test_closing_leaves_what_is_under_way_unconfirmed(tap, queue):  # noqa
     await publisher.close()
     assert {type(each) for each in await publishing} == {Unconfirmed}
     assert not publisher.connected
+
+
+async def test_who_asks_while_it_closes_is_told_at_once_and_may_ask_again(operator, queue):
+    await operator.connection()
+    asking = asyncio.create_task(operator.publish(message("m1")))
+    await asyncio.sleep(0)  # asked, and nothing is written yet
+    async with asyncio.timeout(operator._timeout / 2):
+        await operator.close()
+        with pytest.raises(Unconfirmed):
+            await asking
+        await operator.publish(message("m2"))
+    assert [each.message_id for each in await brought(queue)] == ["m2"]
