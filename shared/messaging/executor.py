@@ -131,8 +131,12 @@ class Executor:
         elif fault := await _fault_of(self._carry_out(waiting, handler)):
             away = isinstance(fault, Unavailable) and not isinstance(fault, Backlog)
             left = [unit for unit in waiting if unit.outcome is None]
-            errors |= {unit: fault if away else await _fault_of(self._handle(unit, handler)) for unit in left}
+            errors |= {unit: fault if away else await _fault_of(self._anew(unit, handler)) for unit in left}
         return [errors.get(unit) for unit in units]
+
+    async def _anew(self, unit: Unit, handler: Handler) -> None:
+        unit.message = None  # those before it may have taken long, and somebody may have been erased meanwhile
+        await self._handle(unit, handler)
 
     async def _handle(self, unit: Unit, handler: Handler) -> None:
         await self._prepare(unit)

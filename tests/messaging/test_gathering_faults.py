@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from shared.contracts.base import Envelope
+from shared.contracts.events import SignUp
 from shared.contracts.problems import Conflict
 from shared.messaging.gathering import Decide, Gathered
 from shared.store.committing import MOST_OWED
@@ -89,3 +92,29 @@ async def test_a_document_that_owes_too_much_keeps_no_answer_from_who_adds_nothi
     assert isinstance(outcomes[1], Backlog)
     assert totals([outcomes[0], outcomes[3]]) == [5, 5]
     assert outcomes[2].reply.problem.status == 409
+
+
+async def test_who_is_erased_while_others_are_handled_one_by_one_is_not_handled_any_more(store):  # noqa: F811
+    executor = Rig(store).executor
+    handled: list[str] = []
+
+    @Gathered
+    async def note(_: Sequence[SignUp], work: Work) -> Decide[None]:
+        async def decide(wish: SignUp, work: Work) -> None:
+            if wish.name == "breaks":
+                work.erased.add(work.erased.id_of("asta@forening.example"), datetime.now(UTC))
+                raise RuntimeError("cannot go on")
+            handled.append(wish.email)
+
+        return decide
+
+    def wish(name: str, email: str) -> Envelope:
+        data = {"event_id": "e", "name": name, "email": email, "attendance": "online"}
+        return Envelope(id=name, source="/test", type=SignUp.type(), data=data)
+
+    people = [("breaks", "bo@forening.example"), ("Asta", "asta@forening.example"), ("Eva", "eva@forening.example")]
+    running = (executor.run(wish(*each), SignUp, note) for each in people)
+    outcomes: list[Any] = await asyncio.gather(*running, return_exceptions=True)
+    assert isinstance(outcomes[0], RuntimeError)
+    assert [outcome.skipped for outcome in outcomes[1:]] == [True, False]
+    assert handled == ["eva@forening.example"]
