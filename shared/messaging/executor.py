@@ -233,10 +233,11 @@ class Executor:
         kept = [
             (work, self._entry(work, outcome.reply, unit.digest)) for unit, work, outcome in ended if not unit.traceless
         ]
-        if kept:
-            await commit(kept, looked=gathered)
+        elsewhere = await commit(kept, looked=gathered) if kept else []
         for unit, _, outcome in ended:
-            unit.outcome = outcome
+            if unit.inbox_id not in elsewhere:
+                unit.outcome = outcome
+        await self._unseen([unit for unit, _, _ in ended if unit.outcome is None])  # what is kept is the reply
         for unit, work, why in refused:
             await self._refuse(unit, work, why)
 
@@ -250,9 +251,10 @@ class Executor:
             unit.again(seen)
             return
         reply = Reply.refused(refusal.problem())
-        if unit.keep_refusal:
-            await remember(self.store, [self._entry(work, reply, unit.digest)])
-        unit.outcome = Outcome(reply)
+        if unit.keep_refusal and await remember(self.store, [self._entry(work, reply, unit.digest)]):
+            await self._unseen([unit])
+        else:
+            unit.outcome = Outcome(reply)
 
     def _entry(self, work: Work, reply: Reply, digest: str) -> Document:
         said = DONE_JSON if reply is DONE.reply else reply.to_json().decode()

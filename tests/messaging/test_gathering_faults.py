@@ -1,9 +1,11 @@
 """What may go wrong among messages that are handled together: nobody waits for ever, nor is told of another's fault."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 from shared.contracts.base import Envelope
 from shared.contracts.events import SignUp
@@ -118,3 +120,34 @@ async def test_who_is_erased_while_others_are_handled_one_by_one_is_not_handled_
     assert isinstance(outcomes[0], RuntimeError)
     assert [outcome.skipped for outcome in outcomes[1:]] == [True, False]
     assert handled == ["eva@forening.example"]
+
+
+class Meanwhile:
+    """A store during whose first keeping of a reply another process does something before."""
+
+    def __init__(self, plain: Any, act: Callable[[], Awaitable[Any]]) -> None:
+        self._store = plain
+        self._acts = [act]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def insert_many(self, *given: Any) -> Any:
+        if self._acts:
+            await self._acts.pop()()
+        return await self._store.insert_many(*given)
+
+
+@pytest.mark.parametrize("amount", [0, 13])
+async def test_of_two_processes_that_write_nothing_but_the_reply_both_give_the_one_that_is_kept(store, amount):  # noqa: F811
+    other = Rig(store)
+
+    async def finish() -> None:
+        await other.add(message("m2", 5))
+        outcomes.extend(await other.add(message("m1", amount)))
+
+    outcomes: list[Any] = []
+    outcomes.extend(await Rig(Meanwhile(store, finish)).add(message("m1", amount)))
+    there, here = outcomes
+    assert here.reply == there.reply
+    assert (there.duplicate, here.duplicate) == (False, True)
