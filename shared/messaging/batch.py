@@ -114,8 +114,10 @@ class Lane:
             self._channel.write_queue.put_nowait(frame)
         except asyncio.QueueFull:  # the socket is stuck: heartbeats wait in it
             putting = asyncio.create_task(self._channel.write_queue.put(frame))
-            await asyncio.wait([putting, self._drained], return_when=asyncio.FIRST_COMPLETED)
-            putting.cancel()
+            try:
+                await asyncio.wait([putting, self._drained], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                putting.cancel()
         await self._drained
 
     def _closed(self, closing: asyncio.Future[Any]) -> None:

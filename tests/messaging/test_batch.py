@@ -7,11 +7,13 @@ from typing import Any
 
 import aio_pika
 import pytest
+from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 from pamqp import frame
 from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
+from pamqp.heartbeat import Heartbeat
 
 from shared.messaging.batch import Lane
 from shared.messaging.framing import framed, short
@@ -261,3 +263,24 @@ async def test_who_asks_while_it_closes_is_told_at_once_and_may_ask_again(operat
             await asking
         await operator.publish(message("m2"))
     assert [each.message_id for each in await brought(queue)] == ["m2"]
+
+
+async def test_closing_while_the_socket_is_stuck_leaves_no_task_behind(tap, queue):  # noqa: F811
+    publisher = Publisher(tap.url, "stuck")
+    channel = await underlay(publisher)
+    tap.freeze()
+    stuck = channel.loop.create_future()
+    channel.write_queue.put_nowait(ChannelFrame(Heartbeat().marshal() * 2_000_000, False, stuck))
+    await until(lambda: _now(channel.write_queue.empty()))
+    while not channel.write_queue.full():
+        channel.write_queue.put_nowait(ChannelFrame(Heartbeat().marshal(), False))
+    publishing = asyncio.create_task(publisher.publish(message("m1")))
+    await until(lambda: _now(putting()))
+    await publisher.close()
+    with pytest.raises(Unconfirmed):
+        await publishing
+    assert not putting()
+
+
+def putting() -> list[asyncio.Task[Any]]:
+    return [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == "Queue.put"]
