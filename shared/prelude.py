@@ -1,6 +1,6 @@
 """Imported first by a service's process, and by nothing else: what it imports after that costs less time and memory.
 
-The garbage collector rests until `shared.upkeep.main`: imports make much and throw little away.
+The garbage collector rests until `shared.collecting.collect_rarely`: imports make much and throw little away.
 """
 
 import gc

@@ -7,7 +7,6 @@ was not done, told in one line; 2 wrong use.
 import argparse
 import asyncio
 import contextlib
-import gc
 import os
 import shutil
 import sys
@@ -19,6 +18,7 @@ from typing import IO
 
 from starlette.applications import Starlette
 
+from shared.collecting import collect_rarely
 from shared.service import Service
 from shared.store import backup
 from shared.store.ahead import Forward, go_ahead
@@ -33,13 +33,11 @@ OPERATOR_URL = "RUMMELIG_AMQP_URL"
 
 def main(create: Callable[[], Starlette], arguments: Sequence[str] | None = None) -> None:
     """Serve; or, where the command line names one, do a piece of upkeep and exit."""
-    if not gc.isenabled():  # shared.prelude: all is imported now, and stays as long as the process
-        gc.freeze()
-        gc.enable()
     given = sys.argv[1:] if arguments is None else list(arguments)
     if not given:
         serve(create)
         return
+    collect_rarely()
     options = _parser().parse_args(given)
     try:
         asyncio.run(_run(create().state.service, options))

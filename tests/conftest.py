@@ -1,3 +1,3 @@
 """Fixtures that every test may use."""
 
-pytest_plugins = ("tests.support.containers", "tests.support.broker", "tests.support.stores")
+pytest_plugins = ("tests.support.containers", "tests.support.broker", "tests.support.stores", "tests.support.trips")

@@ -19,7 +19,7 @@ from shared.persons.erased import BeforeErasure, ErasedList
 from shared.store.committing import commit
 from shared.store.errors import Backlog, BadValue, Stale, Unavailable
 from shared.store.port import Document, Store
-from shared.store.work import INBOX, Applied, Group, Pending, Work, remember
+from shared.store.work import INBOX, Applied, Group, Pending, Work, remember, remembered
 
 type Handler = Callable[[Any, Work], Awaitable[BaseModel | None]] | Gathered
 """`async def verb_object(message, work) -> result`: load, decide, save. Gathered: of all that wait at once."""
@@ -187,11 +187,10 @@ class Executor:
 
     async def _unseen(self, units: Sequence[Unit]) -> list[Unit]:
         """Those that the inbox does not know; the others have their outcome now."""
-        asked = [unit for unit in units if not unit.traceless]
-        found = await asyncio.gather(*(self.store.get(INBOX, unit.inbox_id) for unit in asked))
-        for unit, seen in zip(asked, found, strict=True):
-            if seen is not None:
-                unit.again(seen)
+        found = await remembered(self.store, [unit.inbox_id for unit in units if not unit.traceless])
+        for unit in units:
+            if unit.inbox_id in found:
+                unit.again(found[unit.inbox_id])
         return [unit for unit in units if unit.outcome is None]
 
     def _works(self, units: Sequence[Unit]) -> list[Work]:
@@ -274,6 +273,8 @@ async def _fault_of(doing: Awaitable[None]) -> BaseException | None:
 
 def _first_of_each(units: Sequence[Unit]) -> list[Unit]:
     """Those without an outcome; one that is there several times waits for the first of them."""
+    if len(units) == 1:  # almost always
+        return [unit for unit in units if unit.outcome is None]
     first: dict[str, Unit] = {}
     for unit in units:
         if unit.outcome is None:

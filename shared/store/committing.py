@@ -1,12 +1,11 @@
 """The one conditional write that units of work end with, and what follows from it."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 
 from shared.store.errors import Backlog, BadValue, Duplicate, Stale
 from shared.store.port import PENDING, PENDING_LISTS, Document, Follow, Put
-from shared.store.work import INBOX, Applied, Pending, Staged, Work, beside_writes, end_if_applied, remember
+from shared.store.work import INBOX, Applied, Pending, Staged, Work, beside_writes, end_if_applied, remember, remembered
 
 MOST_OWED = 1000
 """Events that a document may owe while another message adds to it: each write costs its length, and MongoDB takes none
@@ -79,10 +78,8 @@ class _Writing:
         """Another process handled it before the document was loaded and after the inbox was looked at, and its relay
         has taken the mark out of the document already. One that does so from now on makes this write stale.
         """
-        asked = (self._store.get(INBOX, entry["id"]) for entry in self._entries)
-        for seen in await asyncio.gather(*asked):
-            if seen:
-                raise Applied(seen)
+        for seen in (await remembered(self._store, [entry["id"] for entry in self._entries])).values():
+            raise Applied(seen)
 
     async def _end_if_owed(self, bad: BadValue) -> None:
         document = await self._store.get(self._collection, self._id) or {}

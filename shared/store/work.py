@@ -226,6 +226,14 @@ async def remember(store: Store, entries: Sequence[Document]) -> list[str]:
     return await store.insert_many(INBOX, [{"_id": e["id"], "version": 1, **e} for e in entries]) if entries else []
 
 
+async def remembered(store: Store, ids: Sequence[str]) -> Mapping[str, Document]:
+    """The inbox entries that there are. One alone is asked for together with what others ask at the same time."""
+    if len(ids) != 1:
+        return await store.get_many(INBOX, ids) if ids else {}
+    entry = await store.get(INBOX, ids[0])
+    return {ids[0]: entry} if entry else {}
+
+
 def beside_writes(entries: Sequence[Document]) -> list[Follow]:
     """The keyed writes of what stands beside an aggregate."""
     by_collection: dict[str, list[Put]] = {}

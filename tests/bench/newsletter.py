@@ -5,7 +5,6 @@ Each side runs in a process of its own, with its log in a file: `python -m tests
 """
 
 import asyncio
-import gc
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
@@ -25,6 +24,7 @@ from services.notifications.links import MailLinks
 from services.notifications.sending.job import Surroundings, dispatcher
 from services.notifications.settings import Settings
 from services.notifications.store import CAMPAIGNS, DELIVERIES, REPOSITORIES, SUBSCRIBERS
+from shared.collecting import collect_rarely
 from shared.contracts.base import derived_id
 from shared.contracts.notifications import SendCampaign
 from shared.observability import logs
@@ -37,7 +37,7 @@ from tests.bench.mailserver import ROOT, MailServer, mail_server
 from tests.bench.measuring import Cost, Figure, Stopwatch, compared
 
 MAILS = 10_000
-BARE_MAILS = 2_000
+BARE_MAILS = 1_500
 """Its rate does not depend on how many there are."""
 ROUNDS = 2
 """At most: each takes half a minute."""
@@ -208,7 +208,7 @@ def _rate(name: str, costs: dict[str, list[Cost]], goal: float | None = None) ->
 
 def main(arguments: Sequence[str]) -> None:
     """One side."""
-    gc.freeze()  # as shared.upkeep does in a service
+    collect_rarely()  # as `serve` does for a service
     name, port, count, store_url = arguments
     print(json.dumps(vars(uvloop.run(SIDES[name](int(port), int(count), store_url)))))
 

@@ -10,7 +10,14 @@ import pytest
 from services.events import messages
 from services.events.domain import Signup
 from services.events.store import EVENTS, REPOSITORIES, SIGNUPS, active_of, in_line, to_come, up_to
-from shared.contracts.events import CancelSignup, SignupCancelled, SignupConfirmed, SignupPromoted, SignupWaitlisted
+from shared.contracts.events import (
+    CancelSignup,
+    SignUp,
+    SignupCancelled,
+    SignupConfirmed,
+    SignupPromoted,
+    SignupWaitlisted,
+)
 from shared.store.port import Where, serving_index
 from shared.store.repository import Repository
 from tests.events.builders import LINKS, announced, cancel, meeting, on_site_only, person, seats, signed_up
@@ -99,6 +106,21 @@ async def test_the_cost_of_one_stays_flat_as_the_event_grows(counted):
     assert costs[0] == costs[1]
     assert sum(costs[0].values()) < 40
     assert abs(sizes[0] - sizes[1]) < 20  # digits of the counters
+
+
+async def test_sixty_four_at_once_cost_six_round_trips(rig, trips):
+    event_id = await announced(rig, on_site_only(100))
+    trips.clear()
+    replies = await asyncio.gather(
+        *(
+            rig.executor.execute(person(event_id, n), messages.COMMANDS[SignUp], id=f"m{n}", source="/events/pages")
+            for n in range(64)
+        )
+    )
+    assert {done(reply)["state"] for reply in replies} == {"confirmed"}
+    await rig.relayed()
+    # The event; who has a sign-up; the inbox; the write; what is taken out of it.
+    assert trips.total() <= 6, trips
 
 
 async def test_every_query_is_served_by_an_index(rig):

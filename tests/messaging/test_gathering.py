@@ -218,11 +218,11 @@ class Interrupted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def get(self, collection: Collection, id: str) -> Document | None:
+    async def get_many(self, collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
         acts = self._acts if collection.name == INBOX.name else []
         if acts and self._before:
             await acts.pop()()
-        found: Document | None = await self._store.get(collection, id)
+        found: dict[str, Document] = await self._store.get_many(collection, ids)
         if acts and not self._before:
             await acts.pop()()
         return found

@@ -1,37 +1,12 @@
 """What a message costs at the store, which over a network is most of what it costs."""
 
-from collections import Counter
-from typing import Any
-
-import pytest
-
 from shared.contracts.base import Envelope
 from shared.messaging.publisher import Outgoing
-from shared.store.sqlite.store import SqliteStore
 from tests.messaging.probe import SEEN, Added
 from tests.support.running import until
 
 EVENTS = 500
 QUEUE = "probe.from.probe"
-
-
-@pytest.fixture
-def trips(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often the store was asked; what the store itself puts together is one."""
-    counted: Counter[str] = Counter()
-
-    def counting(name: str) -> None:
-        ask = getattr(SqliteStore, name)
-
-        async def asked(store: SqliteStore, work: Any) -> Any:
-            counted[name] += 1
-            return await ask(store, work)
-
-        monkeypatch.setattr(SqliteStore, name, asked)
-
-    counting("_read")
-    counting("_write")
-    return counted
 
 
 def event(number: int) -> Outgoing:

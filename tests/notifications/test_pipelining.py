@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.notifications.composing.composer import Mail
+from services.notifications.domain import Delivery
 from services.notifications.mailserver import MailServer
 from services.notifications.sending.smtp import (
     Answer,
@@ -18,9 +19,10 @@ from services.notifications.sending.smtp import (
     Taken,
     Unreached,
 )
-from tests.notifications.rig import Rig
+from tests.notifications.rig import Rig, stop
 from tests.notifications.scripted import CONTENT, HANG_UP, Scripted, scripted
 from tests.notifications.sink import Sink
+from tests.support.running import until
 
 MAIL = Mail("bounce+x@rummelig.example", "asta@forening.example", b"Subject: Hej\r\n\r\nHej\r\n")
 COMMANDS = [b"MAIL FROM:<bounce+x@rummelig.example>\r\n", b"RCPT TO:<asta@forening.example>\r\n", b"DATA\r\n"]
@@ -211,6 +213,11 @@ async def test_a_server_that_takes_fewer_connections_is_not_away(rig: Rig, sink:
             await third.send()
         for each in (first, second):
             await each.connection.close()
+
+        async def free() -> bool:
+            return server.now == 0
+
+        await until(free)
         sink.port = server.port
         await rig.subscribed(*(f"p{n}@forening.example" for n in range(40)))
         campaign_id = await rig.send_campaign()
@@ -222,3 +229,38 @@ async def test_a_server_that_takes_fewer_connections_is_not_away(rig: Rig, sink:
     assert len(server.contents) == 42
     assert set(reasons) == {None}
     assert {d.tries for d in await rig.deliveries()} == {0}
+
+
+async def test_a_mail_that_was_begun_and_not_handed_over_is_not_in_doubt(rig: Rig, sink: Sink):
+    """The connection breaks after DATA was answered, and no other one is to be had: it goes later, not never."""
+    await rig.subscribed("asta@forening.example")
+    campaign_id = await rig.send_campaign()
+    await rig.campaigns().step()
+    async with scripted() as server:
+        sink.port = server.port
+        sender = rig.dispatcher(smtp_connections=1)
+        begin = sender._ledger.begin
+
+        async def begin_and_break(delivery: Delivery) -> Delivery:
+            server.most = 0
+            (connection,) = sender._connections
+            assert connection._dialogue is not None
+            connection._dialogue.close()
+            return await begin(delivery)
+
+        object.__setattr__(sender._ledger, "begin", begin_and_break)
+        await sender._connections[0].ready()
+        job = asyncio.create_task(sender.run())
+        await rig.cut_off()
+
+        async def written() -> bool:
+            return (await rig.delivery()).tries == 1
+
+        await until(written)
+        await stop(job)
+        assert server.contents == []
+        server.most = 100
+        rig.later(minutes=2)
+        async with rig.running():
+            campaign = await rig.finished(campaign_id)
+    assert campaign.outcome["sent"] == len(server.contents) == 1

@@ -54,7 +54,7 @@ async def test_a_refusal_waits_for_the_store(
     await rig.campaigns().step()
     away = Away(rig.store, method, collection, 3)
     with monkeypatch.context() as patch:
-        patch.setattr(rig.harness, "store", away)
+        patch.setattr(rig.harness, "served", away)
         sender = rig.dispatcher()
     # Abandoned mails are looked for in the same collection; here nobody is to look but who was refused.
     object.__setattr__(sender._deliverer.leases, "keep", asyncio.Event().wait)

@@ -15,7 +15,16 @@ from services.notifications.domain import Bounce, Campaign, Delivery, Patience
 from services.notifications.sending.leases import Leases
 from services.notifications.sending.ledger import Ledger
 from services.notifications.sending.pacing import Pacer
-from services.notifications.sending.smtp import Answer, Connection, Doubtful, NotMine, Refused, Taken, Unreached
+from services.notifications.sending.smtp import (
+    Answer,
+    Connection,
+    Doubtful,
+    MailServerAway,
+    NotMine,
+    Refused,
+    Taken,
+    Unreached,
+)
 from shared.contracts.base import Event
 from shared.observability import tracing
 from shared.observability.masking import mask_text
@@ -98,6 +107,10 @@ class Deliverer:
                 tracing.note(answer=type(answer).__name__)
         except NotMine:
             log.info("mail_taken_over", mail_id=delivery.id)
+        except MailServerAway as away:
+            if len(held) > 1:  # begun, and not handed over
+                await writing.follow(self._written(held[-1], Unreached(str(away))))
+            raise
         except BaseException:
             self.leases.drop(delivery)
             raise

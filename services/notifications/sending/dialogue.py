@@ -121,11 +121,9 @@ class Dialogue(asyncio.Protocol):
 
 
 def _parsed(lines: list[bytes]) -> Reply:
-    text = b"\n".join(line[4:].strip() for line in lines).decode("utf-8", "surrogateescape")
-    last = lines[-1]
-    if not (last[:3].isdigit() and last[3:4] in (b"", b" ")):
-        return Reply(-1, b"\n".join(lines).decode("utf-8", "surrogateescape"))
-    return Reply(int(last[:3]), text)
+    code = lines[-1][:3]
+    text = b"\n".join(line[4:].strip() if code.isdigit() else line for line in lines)
+    return Reply(int(code) if code.isdigit() else -1, text.decode("utf-8", "surrogateescape"))
 
 
 def _stuffed(mail: bytes) -> bytes:

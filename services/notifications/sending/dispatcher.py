@@ -90,7 +90,7 @@ class Dispatcher:
             self._wake.clear()
             found = 0
             try:
-                await self._outage.over()
+                await self._outage.over(self._connected)
                 found = await _to_its_end(self._claim())
             except StoreError as error:
                 log.warning("store_away", error=str(error))
@@ -165,7 +165,7 @@ class Dispatcher:
                 self._outage.none()
         except MailServerAway as away:
             await self._release(job.delivery)
-            if isinstance(away, Crowded) and any(other.stands for other in self._connections):
+            if isinstance(away, Crowded) and self._connected():
                 log.info("mail_server_crowded", reason=str(away))
                 return True
             self._outage.began(str(away))
@@ -174,6 +174,10 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - one mail must not stop the others
             await self._fail(job.delivery, error)
         return False
+
+    def _connected(self) -> bool:
+        """Whether any connection stands, or is about to."""
+        return any(connection.stands for connection in self._connections)
 
     async def _still_wanted(self, job: _Job) -> bool:
         """Look once more at what waited for long, as behind a slow server: who left meanwhile gets nothing."""
@@ -219,4 +223,6 @@ async def _to_its_end[T](act: Coroutine[Any, Any, T]) -> T:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task], timeout=STOP_SECONDS)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         raise

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
-from services.notifications.sending.smtp import Connection, MailServerAway
+from services.notifications.sending.smtp import Connection, Crowded, MailServerAway
 
 log = structlog.get_logger()
 
@@ -39,8 +39,10 @@ class Outage:
         self._reason = None
         self._told(None)
 
-    async def over(self) -> None:
-        """Return when the server can be reached; looks only where that is not known from lately."""
+    async def over(self, connected: Callable[[], bool]) -> None:
+        """Return when the server can be reached; looks only where that is not known from lately. `connected`: whether
+        mails can go over connections that it took before; it may want no further one.
+        """
         now = asyncio.get_running_loop().time()
         if self._reason is None and self._known_at is not None and now - self._known_at < WATCH_SECONDS:
             return
@@ -49,6 +51,9 @@ class Outage:
                 await self._probe.ready()
                 await self._probe.close()
             except MailServerAway as away:
+                if isinstance(away, Crowded) and connected():
+                    self.none()
+                    return
                 self.began(str(away))
                 await asyncio.sleep(PAUSES[min(look, len(PAUSES) - 1)])
             else:

@@ -15,6 +15,7 @@ import aiosmtplib
 from aiosmtplib.email import quote_address
 
 from services.notifications.composing.composer import Mail
+from services.notifications.composing.pattern import SIMPLE_ADDRESS
 from services.notifications.mailserver import MailServer
 from services.notifications.sending.dialogue import Broken, Dialogue, Reply
 
@@ -92,13 +93,14 @@ class Connection:
         self._data_seconds = data_seconds
         self._dialogue: Dialogue | None = None
         self._pipelines = False
+        self._connecting = False
         self._mails = 0
         self._used = 0.0
 
     @property
     def stands(self) -> bool:
-        """Whether it is connected, as far as one knows."""
-        return self._dialogue is not None and self._dialogue.stands
+        """Whether it is connected, as far as one knows, or just connects."""
+        return self._connecting or (self._dialogue is not None and self._dialogue.stands)
 
     async def ready(self) -> None:
         """Connect, or see that the connection still stands. MailServerAway where there is none to be had."""
@@ -108,7 +110,11 @@ class Connection:
         if self._dialogue and self._mails < MOST_MAILS and await self._alive(self._dialogue):
             return self._dialogue
         await self.close()
-        self._dialogue = await self._connected()
+        self._connecting = True
+        try:
+            self._dialogue = await self._connected()
+        finally:
+            self._connecting = False
         self._mails = 0
         return self._dialogue
 
@@ -148,7 +154,7 @@ class Connection:
 
         In one write where the server can take it so: then the next commands are out when the first is refused.
         """
-        commands = (f"MAIL FROM:{quote_address(mail.sender)}", f"RCPT TO:{quote_address(mail.recipient)}", "DATA")
+        commands = (f"MAIL FROM:{_path(mail.sender)}", f"RCPT TO:{_path(mail.recipient)}", "DATA")
         replies: list[Reply] = []
         try:
             for group in [commands] if self._pipelines else [(command,) for command in commands]:
@@ -245,6 +251,10 @@ class Connection:
         if not await self._does(dialogue, "RSET"):
             dialogue.close()
         return Refused(reply.code, reply.text)
+
+
+def _path(address: str) -> str:
+    return f"<{address}>" if SIMPLE_ADDRESS.fullmatch(address) else quote_address(address)
 
 
 def _not_now(error: Exception) -> bool:

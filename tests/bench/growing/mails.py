@@ -1,4 +1,6 @@
-"""Per mail of a campaign: written when its audience is frozen, sent, counted when all is over."""
+"""Per mail of a campaign: written when its audience is frozen, sent, counted when all is over. The sum of these three
+is what a mail costs; each is told too.
+"""
 
 import asyncio
 import contextlib
@@ -25,7 +27,7 @@ from shared.store.port import Collection, Document, Put, Store, Trim
 from shared.store.work import OWN_COLLECTIONS, Pending
 from tests.bench.bench import Bench
 from tests.bench.filling import fill, made, stored
-from tests.bench.growing import grown
+from tests.bench.growing import against_smallest, taken, together
 from tests.bench.measuring import Cost, Figure, Stopwatch
 from tests.notifications.rig import context, settings
 
@@ -162,12 +164,12 @@ async def measure(bench: Bench) -> list[Figure]:
             await store.open([*OWN_COLLECTIONS, *(r.collection for r in REPOSITORIES)])
             stack.push_async_callback(store.close)
             jobs[size] = Sending(store, people, port)
-        return [
-            *await grown("mail sent", {n: partial(job.send, sent) for n, job in jobs.items()}, bench),
-            *await grown("mail frozen", {n: job.freeze for n, job in jobs.items()}, bench),
-            *await grown(
-                "mail counted",
-                {n: partial(job.count, max(1, 10_000 // n)) for n, job in jobs.items()},
-                bench,
+        parts = {
+            "frozen": await taken("frozen", {n: job.freeze for n, job in jobs.items()}, bench),
+            "sent": await taken("sent", {n: partial(job.send, sent) for n, job in jobs.items()}, bench),
+            "counted": await taken(
+                "counted", {n: partial(job.count, max(1, 10_000 // n)) for n, job in jobs.items()}, bench
             ),
-        ]
+        }
+    whole = against_smallest("mail", together(*parts.values()))
+    return [*whole, *(f for name, part in parts.items() for f in against_smallest(f"… {name}", part, None))]
