@@ -99,7 +99,7 @@ class Lane:
         for sent in batch:
             try:
                 frames = framed(sent.message, sent.message_id, self._user, channel.number, channel.max_content_size)
-            except (ValueError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever pamqp says of a header, it is this message's own
                 sent.end(error)
                 continue
             channel.delivery_tag += 1
@@ -114,8 +114,10 @@ class Lane:
             self._channel.write_queue.put_nowait(frame)
         except asyncio.QueueFull:  # the socket is stuck: heartbeats wait in it
             putting = asyncio.create_task(self._channel.write_queue.put(frame))
-            await asyncio.wait([putting, self._drained], return_when=asyncio.FIRST_COMPLETED)
-            putting.cancel()
+            try:
+                await asyncio.wait([putting, self._drained], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                putting.cancel()
         await self._drained
 
     def _closed(self, closing: asyncio.Future[Any]) -> None:

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from shared.contracts.base import Command, Envelope, Message, Reply
 from shared.contracts.problems import Invalid, Refused
+from shared.messaging.cancelling import is_cancelled
 from shared.messaging.gathering import Decide, Gathered, Gathering
 from shared.messaging.keyed import KeyedLock
 from shared.messaging.unit import DONE, DONE_JSON, Outcome, Unit
 from shared.observability import tracing
 from shared.persons.erased import BeforeErasure, ErasedList
 from shared.store.committing import commit
-from shared.store.errors import BadValue, Stale, Unavailable
+from shared.store.errors import Backlog, BadValue, Stale, Unavailable
 from shared.store.port import Document, Store
 from shared.store.work import INBOX, Applied, Group, Pending, Work, remember, remembered
 
@@ -118,37 +119,24 @@ class Executor:
             await self._carry_out([unit], handler)
         return unit.ended.reply
 
-    async def _handle_all(self, units: Sequence[Unit], handler: Gathered) -> list[Exception | None]:
+    async def _handle_all(self, units: Sequence[Unit], handler: Gathered) -> list[BaseException | None]:
         """Handle them together. Where that fails for another reason than that the store is away, each by itself: what
-        is wrong with one is not told to others.
+        is wrong with one, or that what some of them add finds no room, is not told to others.
         """
-        ready = [await self._ready(unit) for unit in units]
-        errors: dict[Unit, Exception | None] = {u: error for u, error in zip(units, ready, strict=True) if error}
+        ready = [await _fault_of(self._prepare(unit)) for unit in units]
+        errors: dict[Unit, BaseException | None] = {u: error for u, error in zip(units, ready, strict=True) if error}
         waiting = [unit for unit in units if unit not in errors and unit.outcome is None]
         if len(waiting) == 1:
-            errors[waiting[0]] = await self._tried(waiting[0], handler)
-            return [errors.get(unit) for unit in units]
-        try:
-            await self._carry_out(waiting, handler)
-        except Unavailable as error:
-            errors |= {unit: error for unit in waiting if unit.outcome is None}
-        except Exception:  # noqa: BLE001 - whose fault it was is found out now
-            errors |= {unit: await self._tried(unit, handler) for unit in waiting if unit.outcome is None}
+            errors[waiting[0]] = await _fault_of(self._handle(waiting[0], handler))
+        elif fault := await _fault_of(self._carry_out(waiting, handler)):
+            away = isinstance(fault, Unavailable) and not isinstance(fault, Backlog)
+            left = [unit for unit in waiting if unit.outcome is None]
+            errors |= {unit: fault if away else await _fault_of(self._anew(unit, handler)) for unit in left}
         return [errors.get(unit) for unit in units]
 
-    async def _ready(self, unit: Unit) -> Exception | None:
-        try:
-            await self._prepare(unit)
-        except Exception as error:  # noqa: BLE001 - it is that message's own
-            return error
-        return None
-
-    async def _tried(self, unit: Unit, handler: Handler) -> Exception | None:
-        try:
-            await self._handle(unit, handler)
-        except Exception as error:  # noqa: BLE001 - as above
-            return error
-        return None
+    async def _anew(self, unit: Unit, handler: Handler) -> None:
+        unit.message = None  # those before it may have taken long, and somebody may have been erased meanwhile
+        await self._handle(unit, handler)
 
     async def _handle(self, unit: Unit, handler: Handler) -> None:
         await self._prepare(unit)
@@ -236,16 +224,19 @@ class Executor:
             try:
                 result = await decide(unit.message, work)
             except Refused as refusal:
+                if work.staged is not None and len(units) > 1:  # those behind it have decided on what it saved
+                    raise RuntimeError("refused after it was saved: it is handled by itself") from refusal
                 refused.append((unit, work, refusal))
             else:
                 ended.append((unit, work, Outcome(Reply.done(result)) if result is not None else DONE))
         kept = [
             (work, self._entry(work, outcome.reply, unit.digest)) for unit, work, outcome in ended if not unit.traceless
         ]
-        if kept:
-            await commit(kept, looked=gathered)
+        elsewhere = await commit(kept, looked=gathered) if kept else []
         for unit, _, outcome in ended:
-            unit.outcome = outcome
+            if unit.inbox_id not in elsewhere:
+                unit.outcome = outcome
+        await self._unseen([unit for unit, _, _ in ended if unit.outcome is None])  # what is kept is the reply
         for unit, work, why in refused:
             await self._refuse(unit, work, why)
 
@@ -259,13 +250,25 @@ class Executor:
             unit.again(seen)
             return
         reply = Reply.refused(refusal.problem())
-        if unit.keep_refusal:
-            await remember(self.store, [self._entry(work, reply, unit.digest)])
-        unit.outcome = Outcome(reply)
+        if unit.keep_refusal and await remember(self.store, [self._entry(work, reply, unit.digest)]):
+            await self._unseen([unit])
+        else:
+            unit.outcome = Outcome(reply)
 
     def _entry(self, work: Work, reply: Reply, digest: str) -> Document:
         said = DONE_JSON if reply is DONE.reply else reply.to_json().decode()
         return {"id": work.inbox_id, "reply": said, "digest": digest, "at": work.now}
+
+
+async def _fault_of(doing: Awaitable[None]) -> BaseException | None:
+    """What was raised. A cancellation that nobody meant is a fault like any other."""
+    try:
+        await doing
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+            raise
+        return error
+    return None
 
 
 def _first_of_each(units: Sequence[Unit]) -> list[Unit]:

@@ -24,16 +24,18 @@ _header = Struct(">HHQH").pack
 
 
 def framed(message: Outgoing, message_id: str, user: bytes, channel: int, most: int) -> list[bytes]:
-    """Its frames, in pieces; `user` is `short(…)` of the user's name, `most` the bytes of body that a frame holds.
+    """Its frames, in pieces; `user` is `short(…)` of the user's name, `most` the bytes of body that a frame holds,
+    below 1 where the broker has set no limit.
 
-    ValueError or TypeError where it cannot be written: text of more than 255 bytes, a header of an unknown kind.
+    An error of any kind where it cannot be written: text of more than 255 bytes, a header that pamqp cannot write.
     """
     properties = _properties(message, message_id, user)
     head = [_publish(channel, message.exchange, message.routing_key, message.mandatory)]
     head += [_frame(HEADER, channel, len(properties)), properties, END]
     body = message.body
-    for start in range(0, len(body), most):
-        part = body[start : start + most]
+    size = most if most > 0 else len(body) or 1
+    for start in range(0, len(body), size):
+        part = body[start : start + size]
         head += [_frame(BODY, channel, len(part)), part, END]
     return head
 

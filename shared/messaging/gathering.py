@@ -41,7 +41,7 @@ class Gathering[Unit]:
     """Who comes for a key while those before hold it. `handle` brings each of them to its outcome, or to its error."""
 
     def __init__(
-        self, keys: KeyedLock, handle: Callable[[Sequence[Unit], Gathered], Awaitable[list[Exception | None]]]
+        self, keys: KeyedLock, handle: Callable[[Sequence[Unit], Gathered], Awaitable[list[BaseException | None]]]
     ) -> None:
         self._keys = keys
         self._handle = handle
@@ -67,15 +67,28 @@ class Gathering[Unit]:
         await done
 
     async def _run(self, turn: Any, key: str, group: _Group[Unit]) -> None:
-        async with turn:
-            if self._open.get(key) is group:
-                del self._open[key]
-            waiting = [each for each in group.waiting if not each[1].cancelled()]
-            errors = await self._handle([unit for unit, _ in waiting], group.handler)
-            for (_, done), error in zip(waiting, errors, strict=True):
-                if done.done():
-                    continue  # nobody waits any more
-                if error is None:
-                    done.set_result(None)
-                else:
-                    done.set_exception(error)
+        try:
+            async with turn:
+                self._shut(key, group)
+                waiting = [each for each in group.waiting if not each[1].cancelled()]
+                errors = await self._handle([unit for unit, _ in waiting], group.handler)
+                for (_, done), error in zip(waiting, errors, strict=True):
+                    _tell(done, error)
+        except BaseException as error:  # whatever ends this task, nobody waits for it for ever
+            self._shut(key, group)
+            for _, done in group.waiting:
+                _tell(done, error)
+            raise
+
+    def _shut(self, key: str, group: _Group[Unit]) -> None:
+        if self._open.get(key) is group:
+            del self._open[key]
+
+
+def _tell(done: asyncio.Future[None], error: BaseException | None) -> None:
+    if done.done():
+        return  # nobody waits any more
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)

@@ -112,10 +112,12 @@ class Publisher:
 
     async def close(self) -> None:
         """Close the connection. What is under way is not confirmed."""
-        if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.wait([self._writing], timeout=2)
-        for each in [*chain.from_iterable(self._behind.values()), *self._ids.values()]:
+        if (writing := self._writing) is not None:
+            writing.cancel()
+            await asyncio.wait([writing], timeout=2)
+            if self._writing is writing and writing.done():
+                self._writing = None  # it had not begun, so it ended without a word
+        for each in [*self._asked, *chain.from_iterable(self._behind.values()), *self._ids.values()]:
             each.end(asyncio.CancelledError())
         await self._disconnect()
 

@@ -15,17 +15,17 @@ MOST_OWED_BYTES = 4 << 20
 """A document too large to be written waits for its relay if so much of it is owed; else the message is at fault."""
 
 
-async def commit(ended: Sequence[tuple[Work, Document]], *, looked: bool = False) -> None:
+async def commit(ended: Sequence[tuple[Work, Document]], *, looked: bool = False) -> list[str]:
     """Write what units of work of one group ended with: each with its inbox entry. What they staged is one aggregate at
     versions that follow one another; it is one conditional write, and beside it what follows from it. Stale: decide
     again from the load. Applied: one of them was carried out before, and nothing is written. `looked`: the inbox was
-    asked after the load.
+    asked after the load. Returns the inbox ids of those that staged nothing and that somebody else has ended meanwhile.
     """
     staged = [(work, work.staged, entry) for work, entry in ended if work.staged is not None]
     if staged:
         pending = await _Writing(staged).write(looked=looked)
         staged[0][0].pending.append(pending)
-    await remember(ended[0][0].store, [entry for work, entry in ended if work.staged is None])
+    return await remember(ended[0][0].store, [entry for work, entry in ended if work.staged is None])
 
 
 class _Writing:

@@ -221,10 +221,9 @@ async def write_beside(store: Store, entries: Sequence[Document]) -> None:
         await store.put(each.collection, each.puts)
 
 
-async def remember(store: Store, entries: Sequence[Document]) -> None:
-    """Keep inbox entries; one that is there stays as it is."""
-    if entries:
-        await store.insert_many(INBOX, [{"_id": e["id"], "version": 1, **e} for e in entries])
+async def remember(store: Store, entries: Sequence[Document]) -> list[str]:
+    """Keep inbox entries; one that is there stays as it is. Returns the ids of those."""
+    return await store.insert_many(INBOX, [{"_id": e["id"], "version": 1, **e} for e in entries]) if entries else []
 
 
 async def remembered(store: Store, ids: Sequence[str]) -> Mapping[str, Document]:

@@ -1,15 +1,19 @@
 """Many messages in one write: each has its own outcome, whatever becomes of those beside it."""
 
 import asyncio
+import struct
+from datetime import UTC, datetime
 from typing import Any
 
 import aio_pika
 import pytest
+from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 from pamqp import frame
 from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
+from pamqp.heartbeat import Heartbeat
 
 from shared.messaging.batch import Lane
 from shared.messaging.framing import framed, short
@@ -74,6 +78,11 @@ def test_frames_are_what_pamqp_would_have_written(size, more):
     assert b"".join(framed(outgoing, "m1", short("probe"), 7, 100)) == b"".join(frame.marshal(e, 7) for e in expected)
 
 
+def test_a_broker_that_sets_no_limit_gets_a_body_in_one_frame():
+    framed_at_once = framed(message("m1", b"x" * 1000), "m1", short("probe"), 7, 1000)
+    assert framed(message("m1", b"x" * 1000), "m1", short("probe"), 7, 0 - Channel.CONTENT_FRAME_SIZE) == framed_at_once
+
+
 async def test_aiormq_is_as_a_lane_needs_it(operator, queue):
     """Fails where a new aiormq keeps other books than `shared.messaging.batch` writes into."""
     channel = await underlay(operator)
@@ -131,6 +140,15 @@ async def test_each_has_the_outcome_of_its_own(operator, queue):
     assert [type(each) for each in found] == [type(None), Unroutable, TypeError, type(None), ValueError, type(None)]
     assert [each.message_id for each in await brought(queue)][:1] == ["a"]
     assert await operator.publish_many([]) == []
+
+
+@pytest.mark.parametrize("odd", [1e300, datetime(1900, 1, 1, tzinfo=UTC)])
+async def test_whatever_cannot_be_written_befalls_no_other(operator, queue, odd):
+    channel = await underlay(operator)
+    found = await operator.publish_many([message("a"), message("b", headers={"x": odd}), message("c")])
+    assert (found[0], found[2]) == (None, None)
+    assert isinstance(found[1], OverflowError | struct.error)
+    assert await underlay(operator) is channel
 
 
 async def test_bodies_of_any_size_arrive(operator, queue):
@@ -233,3 +251,36 @@ async def test_closing_leaves_what_is_under_way_unconfirmed(tap, queue):  # noqa
     await publisher.close()
     assert {type(each) for each in await publishing} == {Unconfirmed}
     assert not publisher.connected
+
+
+async def test_who_asks_while_it_closes_is_told_at_once_and_may_ask_again(operator, queue):
+    await operator.connection()
+    asking = asyncio.create_task(operator.publish(message("m1")))
+    await asyncio.sleep(0)  # asked, and nothing is written yet
+    async with asyncio.timeout(operator._timeout / 2):
+        await operator.close()
+        with pytest.raises(Unconfirmed):
+            await asking
+        await operator.publish(message("m2"))
+    assert [each.message_id for each in await brought(queue)] == ["m2"]
+
+
+async def test_closing_while_the_socket_is_stuck_leaves_no_task_behind(tap, queue):  # noqa: F811
+    publisher = Publisher(tap.url, "stuck")
+    channel = await underlay(publisher)
+    tap.freeze()
+    stuck = channel.loop.create_future()
+    channel.write_queue.put_nowait(ChannelFrame(Heartbeat().marshal() * 2_000_000, False, stuck))
+    await until(lambda: _now(channel.write_queue.empty()))
+    while not channel.write_queue.full():
+        channel.write_queue.put_nowait(ChannelFrame(Heartbeat().marshal(), False))
+    publishing = asyncio.create_task(publisher.publish(message("m1")))
+    await until(lambda: _now(putting()))
+    await publisher.close()
+    with pytest.raises(Unconfirmed):
+        await publishing
+    assert not putting()
+
+
+def putting() -> list[asyncio.Task[Any]]:
+    return [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == "Queue.put"]

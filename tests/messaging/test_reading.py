@@ -122,5 +122,16 @@ async def test_what_is_no_amqp_is_refused():
             await Frames(reader).get_frame()
 
 
-def test_every_connection_reads_so():
+async def test_every_connection_reads_so(operator, monkeypatch):
+    """Fails where a new aiormq reads by other means than the class that is replaced."""
+    filled: list[Frames] = []
+    fill = Frames._fill
+
+    async def noted(frames: Frames) -> None:
+        filled.append(frames)
+        await fill(frames)
+
+    monkeypatch.setattr(Frames, "_fill", noted)
+    await operator.connection()
+    assert filled
     assert connection.FrameReceiver is Frames
