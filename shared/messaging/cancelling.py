@@ -5,7 +5,7 @@ it closes a connection without a reason, it ends it with a bare Exception.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 
@@ -13,6 +13,17 @@ def is_cancelled() -> bool:
     """Whether somebody cancelled the running task; asked where a CancelledError was caught."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def fault_of(doing: Awaitable[None]) -> BaseException | None:
+    """What it raised. A cancellation that nobody meant is a fault like any other."""
+    try:
+        await doing
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+            raise
+        return error
+    return None
 
 
 def is_nameless(error: BaseException) -> bool:

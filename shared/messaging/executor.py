@@ -10,10 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from shared.contracts.base import Command, Envelope, Message, Reply
 from shared.contracts.problems import Invalid, Refused
-from shared.messaging.cancelling import is_cancelled
+from shared.messaging.cancelling import fault_of
 from shared.messaging.gathering import Decide, Gathered, Gathering
 from shared.messaging.keyed import KeyedLock
-from shared.messaging.unit import DONE, DONE_JSON, Outcome, Unit
+from shared.messaging.unit import DONE, DONE_JSON, Outcome, Unit, first_of_each
 from shared.observability import tracing
 from shared.persons.erased import BeforeErasure, ErasedList
 from shared.store.committing import commit
@@ -70,7 +70,7 @@ class Executor:
         `pause`: seconds from now before it begins, by itself; others of the same key stay behind it.
         """
         unit = Unit(envelope, model, inbox_id or envelope.id, sender, remember_refusal)
-        key = order_key(envelope, model)
+        key = unit.key
         if isinstance(handler, Gathered) and not pause:
             await self._gathering.join(key, unit, handler)
             return unit.ended
@@ -123,15 +123,15 @@ class Executor:
         """Handle them together. Where that fails for another reason than that the store is away, each by itself: what
         is wrong with one, or that what some of them add finds no room, is not told to others.
         """
-        ready = [await _fault_of(self._prepare(unit)) for unit in units]
+        ready = [await fault_of(self._prepare(unit)) for unit in units]
         errors: dict[Unit, BaseException | None] = {u: error for u, error in zip(units, ready, strict=True) if error}
         waiting = [unit for unit in units if unit not in errors and unit.outcome is None]
         if len(waiting) == 1:
-            errors[waiting[0]] = await _fault_of(self._handle(waiting[0], handler))
-        elif fault := await _fault_of(self._carry_out(waiting, handler)):
+            errors[waiting[0]] = await fault_of(self._handle(waiting[0], handler))
+        elif fault := await fault_of(self._carry_out(waiting, handler)):
             away = isinstance(fault, Unavailable) and not isinstance(fault, Backlog)
             left = [unit for unit in waiting if unit.outcome is None]
-            errors |= {unit: fault if away else await _fault_of(self._anew(unit, handler)) for unit in left}
+            errors |= {unit: fault if away else await fault_of(self._anew(unit, handler)) for unit in left}
         return [errors.get(unit) for unit in units]
 
     async def _anew(self, unit: Unit, handler: Handler) -> None:
@@ -164,7 +164,7 @@ class Executor:
     async def _carry_out(self, units: Sequence[Unit], handler: Handler) -> None:
         """Bring units to their outcomes: one decision after another, one write for all, again when it was too late."""
         for race in range(RACES):
-            waiting = _first_of_each(units)
+            waiting = first_of_each(units)
             if not isinstance(handler, Gathered):
                 waiting = await self._unseen(waiting)
             if not waiting:
@@ -260,28 +260,6 @@ class Executor:
         return {"id": work.inbox_id, "reply": said, "digest": digest, "at": work.now}
 
 
-async def _fault_of(doing: Awaitable[None]) -> BaseException | None:
-    """What was raised. A cancellation that nobody meant is a fault like any other."""
-    try:
-        await doing
-    except (Exception, asyncio.CancelledError) as error:
-        if isinstance(error, asyncio.CancelledError) and is_cancelled():
-            raise
-        return error
-    return None
-
-
-def _first_of_each(units: Sequence[Unit]) -> list[Unit]:
-    """Those without an outcome; one that is there several times waits for the first of them."""
-    if len(units) == 1:  # almost always
-        return [unit for unit in units if unit.outcome is None]
-    first: dict[str, Unit] = {}
-    for unit in units:
-        if unit.outcome is None:
-            first.setdefault(unit.inbox_id, unit)
-    return list(first.values())
-
-
 async def _decide(units: Sequence[Unit], work: Work, handler: Handler) -> Decide[Any]:
     """What decides on each. What refuses all, such as an aggregate that is not there, is told to each."""
     if not isinstance(handler, Gathered):
@@ -295,10 +273,3 @@ async def _decide(units: Sequence[Unit], work: Work, handler: Handler) -> Decide
             raise why
 
         return refuse
-
-
-def order_key(envelope: Envelope, model: type[Message]) -> str:
-    """What messages are kept in order by: the command's key field, else the subject, else nothing but itself."""
-    field = model.key if issubclass(model, Command) else None
-    key = envelope.data.get(field) if field else envelope.subject
-    return f"{key}" if key else f"message {envelope.id}"

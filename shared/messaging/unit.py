@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,6 +48,13 @@ class Unit:
         """Whether nothing of it is to be kept."""
         return self.model is not None and issubclass(self.model, Command) and self.model.traceless
 
+    @property
+    def key(self) -> str:
+        """What messages are kept in order by: the command's key field, else the subject, else nothing but itself."""
+        field = self.model.key if self.model is not None and issubclass(self.model, Command) else None
+        key = self.envelope.data.get(field) if field else self.envelope.subject
+        return f"{key}" if key else f"message {self.envelope.id}"
+
     @cached_property
     def digest(self) -> str:
         """Of what it says, in whatever order its fields stand: a sender may build it anew to send it again."""
@@ -65,3 +73,14 @@ class Unit:
             self.outcome = Outcome(Reply.model_validate_json(entry["reply"]), duplicate=True)
         else:
             self.outcome = Outcome(Reply.refused(REUSED.problem()), duplicate=True)
+
+
+def first_of_each(units: Sequence[Unit]) -> list[Unit]:
+    """Those without an outcome; one that is there several times waits for the first of them."""
+    if len(units) == 1:  # almost always
+        return [unit for unit in units if unit.outcome is None]
+    first: dict[str, Unit] = {}
+    for unit in units:
+        if unit.outcome is None:
+            first.setdefault(unit.inbox_id, unit)
+    return list(first.values())
