@@ -4,7 +4,6 @@ import contextlib
 import os
 import platform
 import socket
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -59,7 +58,6 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
         "pydantic-core": pydantic_core.__version__,
         **{name: version(name) for name in LIBRARIES},
     }

@@ -2,14 +2,18 @@
 
 import argparse
 import json
+import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import uvloop
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 
 from tests.bench.bench import Bench, machine
 from tests.bench.measuring import Figure
@@ -38,10 +42,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="so much of the work, for trying (1)")
     parser.add_argument("--rounds", type=int, default=5, help="each side so often, after one to warm up (5)")
     options = parser.parse_args(arguments)
+    try:
+        store = _store(options.store)
+    except PyMongoError as error:
+        parser.error(f"--store: no MongoDB answers there: {error!s:.200}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="rummelig-bench-") as folder:
         broker = EmbeddedBroker(Path(folder) / "broker")
         broker.start()
+        seen = {**machine(), "rabbitmq": broker.control("version").strip(), "store": store}
+        say(", ".join(f"{name} {value}" for name, value in seen.items()))
         try:
             bench = Bench(
                 Path(folder), broker, _stores(Path(folder), options.store), say, options.scale, options.rounds
@@ -50,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         finally:
             broker.stop()
     outcome = {
-        "machine": machine(),
+        "machine": seen,
         "store": "mongodb" if options.store else "sqlite",
         "seconds": round(time.monotonic() - began),
         "figures": [figure.as_dict() for figure in figures],
@@ -69,6 +79,14 @@ async def _measured(name: str, bench: Bench) -> list[Figure]:
     for figure in figures:
         say(str(figure))
     return figures
+
+
+def _store(given: str | None) -> str:
+    """Which it is, with its version."""
+    if given is None:
+        return f"SQLite {sqlite3.sqlite_version}"
+    with MongoClient[dict[str, Any]](given, serverSelectionTimeoutMS=5000) as client:
+        return f"MongoDB {client.server_info()['version']}"
 
 
 def _stores(folder: Path, given: str | None) -> Callable[[str], str]:

@@ -79,6 +79,7 @@ async def ours(url: str, count: int, store_url: str, store: MemoryStore | None) 
         prefetch=PREFETCH,
         retry_delays=(1.0,),
         trusted_users=("operator",),
+        log_level="warning",
     )
     service = Service("probe", settings, commands={}, consumes={Added: hear}, publishes=(), repositories=[])
     if store is not None:

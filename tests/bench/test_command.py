@@ -14,7 +14,7 @@ def test_figures_are_told_and_written(tmp_path: Path, name: str):
     done = rummelig("bench", name, "--scale", "0.01", "--rounds", "1", "--json", str(file), home=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(file.read_text())
-    assert {"cpus", "python", "sqlite", "faststream"} <= set(told["machine"])
+    assert {"cpus", "python", "rabbitmq", "store", "faststream"} <= set(told["machine"])
     assert told["store"] == "sqlite"
     assert len(done.stdout.splitlines()) == len(told["figures"]) == 5
     for figure in told["figures"]:
@@ -30,10 +30,18 @@ def test_a_name_that_is_not_there_is_told(tmp_path: Path):
 
 @pytest.mark.faults
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("name", "figures"), [("start", 2), ("memory", 5)])
-def test_what_starts_whole_systems(tmp_path: Path, name: str, figures: int):
+@pytest.mark.parametrize("name", ["publish", "signup", "latency", "growth", "memory", "start", "scaleout"])
+def test_what_starts_whole_systems_or_fills_stores(tmp_path: Path, name: str):
     file = tmp_path / "figures.json"
     given = (name, "--scale", "0.02", "--rounds", "1", "--json", str(file))
     done = rummelig("bench", *given, home=tmp_path, seconds=280)
     assert done.returncode == 0, done.stderr
-    assert len(json.loads(file.read_text())["figures"]) == figures
+    figures = json.loads(file.read_text())["figures"]
+    assert figures
+    assert all(figure["low"] <= figure["ratio"] <= figure["high"] for figure in figures)
+
+
+def test_a_store_that_does_not_answer_is_told(tmp_path: Path):
+    done = rummelig("bench", "publish", "--store", "mongodb://127.0.0.1:1/", home=tmp_path)
+    assert done.returncode == 2
+    assert "--store: no MongoDB answers there" in done.stderr
