@@ -151,11 +151,11 @@ def _figures(load: str, rounds: list[list[Measured]]) -> list[Figure]:
             ratios = [_percentile(a, percent) / _percentile(b, percent) for a, b in zip(ours, bare, strict=True)]
             mine, other = (_percentile(list(itertools.chain(*side)), percent) for side in (ours, bare))
             title = f"{name} {load}, p{percent} : bare"
-            figures.append(Figure(title, mine, other, "ms", mine / other, min(ratios), max(ratios)))
+            figures.append(Figure(title, mine, other, "ms", median(ratios), min(ratios), max(ratios)))
         worst = [_percentile(times, 99) / FIXED_MS for times in ours]
         goal = 1.0 if load == "idle" else None
         title = f"{name} {load}, p99 : fixed 25 ms"
-        figures.append(Figure(title, mine, FIXED_MS, "ms", mine / FIXED_MS, min(worst), max(worst), goal))
+        figures.append(Figure(title, mine, FIXED_MS, "ms", median(worst), min(worst), max(worst), goal))
     return figures
 
 

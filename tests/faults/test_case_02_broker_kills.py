@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 import pytest
 
@@ -17,17 +18,16 @@ class Wire:
     """What the broker said of each publish, by message id: True where it confirmed."""
 
     def __init__(self, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._publish = publisher.publish
+        self._publish = publisher.publish_many
         self.said: defaultdict[str, list[bool]] = defaultdict(list)
-        monkeypatch.setattr(publisher, "publish", self.publish)
+        monkeypatch.setattr(publisher, "publish_many", self.publish_many)
 
-    async def publish(self, message: Outgoing) -> None:
-        try:
-            await self._publish(message)
-        except Unconfirmed:
-            self.said[message.message_id].append(False)
-            raise
-        self.said[message.message_id].append(True)
+    async def publish_many(self, messages: Sequence[Outgoing]) -> list[BaseException | None]:
+        errors = await self._publish(messages)
+        for message, error in zip(messages, errors, strict=True):
+            assert error is None or isinstance(error, Unconfirmed)
+            self.said[message.message_id].append(error is None)
+        return errors
 
     def confirmed(self) -> set[str]:
         return {key for key, said in self.said.items() if any(said)}
