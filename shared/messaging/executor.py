@@ -214,10 +214,7 @@ class Executor:
     async def _attempt(self, units: Sequence[Unit], works: Sequence[Work], handler: Handler) -> None:
         ended: list[tuple[Unit, Work, Outcome]] = []
         refused: list[tuple[Unit, Work, Refused]] = []
-        decide = await _decide(units, works[0], handler)
-        gathered = isinstance(handler, Gathered)
-        if gathered:  # after the load: who handles one of them from now on makes the write stale
-            await self._unseen(units)
+        decide = await self._deciding(units, works[0], handler) if isinstance(handler, Gathered) else handler
         for unit, work in zip(units, works, strict=True):
             if unit.outcome is not None:
                 continue
@@ -232,13 +229,22 @@ class Executor:
         kept = [
             (work, self._entry(work, outcome.reply, unit.digest)) for unit, work, outcome in ended if not unit.traceless
         ]
-        elsewhere = await commit(kept, looked=gathered) if kept else []
+        elsewhere = await commit(kept, looked=decide is not handler) if kept else []
         for unit, _, outcome in ended:
             if unit.inbox_id not in elsewhere:
                 unit.outcome = outcome
-        await self._unseen([unit for unit, _, _ in ended if unit.outcome is None])  # what is kept is the reply
+        if elsewhere:
+            await self._unseen([unit for unit, _, _ in ended if unit.outcome is None])  # what is kept is the reply
         for unit, work, why in refused:
             await self._refuse(unit, work, why)
+
+    async def _deciding(self, units: Sequence[Unit], work: Work, handler: Gathered) -> Decide[Any]:
+        """What decides on each; those that the inbox knows have their outcome then. It is asked after the load: who
+        handles one of them from now on makes the write stale.
+        """
+        decide = await _decide(units, work, handler)
+        await self._unseen(units)
+        return decide
 
     async def _refuse(self, unit: Unit, work: Work, refusal: Refused) -> None:
         if unit.traceless:
@@ -260,10 +266,8 @@ class Executor:
         return {"id": work.inbox_id, "reply": said, "digest": digest, "at": work.now}
 
 
-async def _decide(units: Sequence[Unit], work: Work, handler: Handler) -> Decide[Any]:
+async def _decide(units: Sequence[Unit], work: Work, handler: Gathered) -> Decide[Any]:
     """What decides on each. What refuses all, such as an aggregate that is not there, is told to each."""
-    if not isinstance(handler, Gathered):
-        return handler
     try:
         return await handler.load([unit.message for unit in units], work)
     except Refused as refusal:
