@@ -74,6 +74,7 @@ class Backlog:
         with Stopwatch() as watch:
             while self._relayed() < before + count:
                 if len(self.relay._waiting) <= WAITING // 2:
+                    await self.relay._trimmed()
                     await self.relay._sweep()
                 await self.relay._step()
         cost = watch.cost(int(self._relayed() - before))
