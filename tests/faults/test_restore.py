@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from deploy.local.demo import cast
+from deploy.local.demo.mails import Mail
 from shared.contracts.base import Reply
 from shared.contracts.events import SignUp
 from shared.contracts.examples import example
@@ -163,8 +164,12 @@ async def test_lost_stores_with_the_log_at_hand_send_no_mail_twice(tmp_path: Pat
             for number in range(3):
                 changed = UpdateSupplier(supplier_id=supplier_id, description=f"Nummer {number}")
                 assert (await client.send(changed)).ok
+
+            async def sent() -> list[Mail]:
+                return [m for m in await system.mails() if m.is_campaign and m.to == "b@laeser.example"]
+
+            (left,) = await until(sent)
             await system.settled()
-            (left,) = (m for m in await system.mails() if m.is_campaign and m.to == "b@laeser.example")
             async with httpx.AsyncClient() as http:
                 assert (await http.post(left.one_click)).status_code == 200
             await system.settled()
