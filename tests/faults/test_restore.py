@@ -165,10 +165,10 @@ async def test_lost_stores_with_the_log_at_hand_send_no_mail_twice(tmp_path: Pat
                 changed = UpdateSupplier(supplier_id=supplier_id, description=f"Nummer {number}")
                 assert (await client.send(changed)).ok
 
-            async def sent() -> list[Mail]:
+            async def to_b() -> list[Mail]:
                 return [m for m in await system.mails() if m.is_campaign and m.to == "b@laeser.example"]
 
-            (left,) = await until(sent)
+            (left,) = await until(to_b)
             await system.settled()
             async with httpx.AsyncClient() as http:
                 assert (await http.post(left.one_click)).status_code == 200
