@@ -22,8 +22,6 @@ class Persistent:
         self._url = url
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
-        self.replies = 0
-        self.repeated = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -38,13 +36,9 @@ class Persistent:
             while True:
                 client = await self._connected()
                 try:
-                    reply = await client.send(command, id=id)
+                    return await client.send(command, id=id)
                 except NoReply:
-                    self.repeated += 1
                     await self._drop(client)
-                else:
-                    self.replies += 1
-                    return reply
 
     async def _connected(self) -> Client:
         async with self._connecting:
