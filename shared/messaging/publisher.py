@@ -20,12 +20,14 @@ from aiormq.channel import Channel
 
 from shared.messaging.batch import Lane, Sent
 from shared.messaging.cancelling import is_nameless
+from shared.messaging.incoming import be_direct
 from shared.messaging.outgoing import Nacked, Outgoing, Unconfirmed, Unroutable
 from shared.messaging.reading import be_quick
 from shared.observability import tracing
 
 __all__ = ["Nacked", "Outgoing", "Publisher", "Unconfirmed", "Unroutable"]
 
+be_direct()
 be_quick()  # here, since every connection that reads other people's messages is made through this module
 
 HEARTBEAT = 8

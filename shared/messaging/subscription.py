@@ -152,6 +152,8 @@ class Subscription:
                 decoder=_as_is,
             )
             subscriber(partial(_handle, self._take, queue))
+            # FastStream drops, and never settles, what comes before its start() has returned.
+            subscriber.running = True
         return broker
 
     def missing(self) -> list[str]:
