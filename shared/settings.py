@@ -130,7 +130,7 @@ class ServiceSettings(BaseSettings):
     http_body_bytes: int = Field(1_048_576, ge=1)
     trusted_proxies: Networks = ()
     """Networks whose X-Forwarded-For is believed."""
-    prefetch: int = Field(50, ge=1, le=2000)
+    prefetch: int = Field(100, ge=1, le=2000)
     """Messages handled side by side."""
     retry_delays: Delays = (1, 5, 30, 300, 1800)
     """Seconds before each further try of a message that failed."""

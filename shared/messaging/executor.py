@@ -19,7 +19,7 @@ from shared.persons.erased import BeforeErasure, ErasedList
 from shared.store.committing import commit
 from shared.store.errors import Backlog, BadValue, Stale, Unavailable
 from shared.store.port import Document, Store
-from shared.store.work import INBOX, Applied, Group, Pending, Work, remember, remembered
+from shared.store.work import INBOX, Applied, Group, Pending, Work, Written, remember, remembered
 
 type Handler = Callable[[Any, Work], Awaitable[BaseModel | None]] | Gathered
 """`async def verb_object(message, work) -> result`: load, decide, save. Gathered: of all that wait at once."""
@@ -48,6 +48,7 @@ class Executor:
         self.clock = clock
         self.context = context
         self._relay = relay
+        self._written = Written()
         self._keys = KeyedLock()
         self._gathering = Gathering(self._keys, self._handle_all)
 
@@ -194,7 +195,7 @@ class Executor:
         return [unit for unit in units if unit.outcome is None]
 
     def _works(self, units: Sequence[Unit]) -> list[Work]:
-        now, group = self.clock(), Group()
+        now, group = self.clock(), Group(self._written)
         return [
             Work(
                 self.store,

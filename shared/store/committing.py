@@ -73,6 +73,7 @@ class _Writing:
             await self._store.insert(self._collection, {"_id": self._id, **fields, **push}, follow=follow)
         else:
             await self._store.save(self._collection, self._id, fields, version=self._version, push=push, follow=follow)
+        self._group.written.add(self._beside)
 
     async def _end_if_seen(self) -> None:
         """Another process handled it before the document was loaded and after the inbox was looked at, and its relay

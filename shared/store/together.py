@@ -2,14 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from copy import deepcopy
+from itertools import chain, islice
 
 from shared.store.errors import Unavailable
 from shared.store.port import Document, Put
 
 MOST = 500
 """Calls to a round trip: a bound on how long the first of them waits for the last."""
+
+FEW = 100
+"""Documents of one call: who asks for more goes alone, and nobody waits for so much."""
 
 
 class Together[Asked, Answer]:
@@ -61,47 +65,56 @@ class Together[Asked, Answer]:
 
 
 class Grouped:
-    """Reads and writes of single documents of one collection, which go to the store together.
+    """Reads and writes by id of one collection, which go to the store together.
 
     It is given how the store does many: documents by ids, inserts (the ids of those left out), keyed writes.
     """
 
     def __init__(
         self,
-        get_many: Callable[[Sequence[str]], Awaitable[Mapping[str, Document]]],
+        get_many: Callable[[Sequence[str]], Awaitable[dict[str, Document]]],
         insert_many: Callable[[Sequence[Document]], Awaitable[list[str]]],
         put: Callable[[Sequence[Put]], Awaitable[list[bool]]],
     ) -> None:
         self._get_many, self._insert_many, self._put_many = get_many, insert_many, put
         self._getting = Together(self._get_each)
         self._inserting = Together(self._insert_each)
-        self._putting = Together(put)
+        self._putting = Together(self._put_each)
 
-    async def get(self, id: str) -> Document | None:
-        """One document by id."""
-        return await self._getting(id)
+    async def get(self, ids: Sequence[str]) -> dict[str, Document]:
+        """Those that there are, by id."""
+        return await (self._getting(ids) if len(ids) <= FEW else self._get_many(ids))
 
     async def insert(self, documents: Sequence[Document]) -> list[str]:
         """The ids of those left out."""
-        if len(documents) == 1:
-            return [documents[0]["_id"]] if await self._inserting(documents[0]) else []
-        return await self._insert_many(documents)
+        return await (self._inserting(documents) if len(documents) <= FEW else self._insert_many(documents))
 
     async def put(self, puts: Sequence[Put]) -> list[bool]:
         """For each, whether it took effect."""
-        return [await self._putting(puts[0])] if len(puts) == 1 else await self._put_many(puts)
+        return await (self._putting(puts) if len(puts) <= FEW else self._put_many(puts))
 
-    async def _get_each(self, ids: Sequence[str]) -> list[Document | None]:
+    async def _get_each(self, asked: Sequence[Sequence[str]]) -> list[dict[str, Document]]:
         """For each a copy of its own where several ask for one."""
-        found = await self._get_many(ids)
-        given = [found.get(each) for each in ids]
-        return given if len(set(ids)) == len(ids) else [deepcopy(document) for document in given]
+        times = Counter(chain.from_iterable(asked))
+        found = await self._get_many(list(times))
+        return [
+            {each: deepcopy(found[each]) if times[each] > 1 else found[each] for each in ids if each in found}
+            for ids in asked
+        ]
 
-    async def _insert_each(self, documents: Sequence[Document]) -> list[bool]:
-        """For each, whether it was left out: of several with one id the first is in."""
-        times = Counter(await self._insert_many(documents))
-        found = []
-        for document in reversed(documents):
-            found.append(times[document["_id"]] > 0)
-            times[document["_id"]] -= 1
-        return found[::-1]
+    async def _insert_each(self, asked: Sequence[Sequence[Document]]) -> list[list[str]]:
+        """For each those that were left out: of several with one id the first is in."""
+        left_out = Counter(await self._insert_many(list(chain.from_iterable(asked))))
+        answers: list[list[str]] = []
+        for documents in reversed(asked):
+            mine = []
+            for document in reversed(documents):
+                if left_out[document["_id"]] > 0:
+                    left_out[document["_id"]] -= 1
+                    mine.append(document["_id"])
+            answers.append(mine[::-1])
+        return answers[::-1]
+
+    async def _put_each(self, asked: Sequence[Sequence[Put]]) -> list[list[bool]]:
+        done = iter(await self._put_many(list(chain.from_iterable(asked))))
+        return [list(islice(done, len(puts))) for puts in asked]

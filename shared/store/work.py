@@ -59,10 +59,32 @@ class Staged:
     beside: list[Document]
 
 
+class Written:
+    """Ids of what this process wrote beside aggregates lately. It stands in their documents until the relay has taken
+    it out, and who loads them in between need not write it again.
+    """
+
+    MOST = 10_000
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}
+
+    def add(self, entries: Sequence[Document]) -> None:
+        """These are in the store."""
+        self._ids |= dict.fromkeys(entry["id"] for entry in entries)
+        while len(self._ids) > self.MOST:
+            del self._ids[next(iter(self._ids))]
+
+    def missing(self, entries: Sequence[Document]) -> list[Document]:
+        """Those of which that is not known."""
+        return [entry for entry in entries if entry["id"] not in self._ids]
+
+
 @dataclass
 class Group:
     """What units of work share that are decided together, one after another, on what was loaded once."""
 
+    written: Written = field(default_factory=Written)
     inbox_ids: set[str] = field(default_factory=set)
     owed: dict[tuple[str, str], int] = field(default_factory=dict)
     """Collection and id -> events that the document owed when it was loaded."""
@@ -123,7 +145,9 @@ class Work:
         document = await self.store.get(repository.collection, id)
         if document is None:
             return None
-        await write_beside(self.store, document.get("beside", ()))
+        beside = self.group.written.missing(document.get("beside", ()))
+        await write_beside(self.store, beside)
+        self.group.written.add(beside)
         end_if_applied(self.group, document)
         return self._loaded(repository, document)
 
@@ -227,11 +251,8 @@ async def remember(store: Store, entries: Sequence[Document]) -> list[str]:
 
 
 async def remembered(store: Store, ids: Sequence[str]) -> Mapping[str, Document]:
-    """The inbox entries that there are. One alone is asked for together with what others ask at the same time."""
-    if len(ids) != 1:
-        return await store.get_many(INBOX, ids) if ids else {}
-    entry = await store.get(INBOX, ids[0])
-    return {ids[0]: entry} if entry else {}
+    """The inbox entries that there are."""
+    return await store.get_many(INBOX, ids) if ids else {}
 
 
 def beside_writes(entries: Sequence[Document]) -> list[Follow]:

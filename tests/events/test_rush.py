@@ -108,16 +108,19 @@ async def test_the_cost_of_one_stays_flat_as_the_event_grows(counted):
     assert abs(sizes[0] - sizes[1]) < 20  # digits of the counters
 
 
+async def executed(rig, event_id: str, numbers: range) -> set[str]:
+    """Signed up by the executor alone: nothing is relayed."""
+    handler = messages.COMMANDS[SignUp]
+    replies = await asyncio.gather(
+        *(rig.executor.execute(person(event_id, n), handler, id=f"m{n}", source="/events/pages") for n in numbers)
+    )
+    return {done(reply)["state"] for reply in replies}
+
+
 async def test_sixty_four_at_once_cost_six_round_trips(rig, trips):
     event_id = await announced(rig, on_site_only(100))
     trips.clear()
-    replies = await asyncio.gather(
-        *(
-            rig.executor.execute(person(event_id, n), messages.COMMANDS[SignUp], id=f"m{n}", source="/events/pages")
-            for n in range(64)
-        )
-    )
-    assert {done(reply)["state"] for reply in replies} == {"confirmed"}
+    assert await executed(rig, event_id, range(64)) == {"confirmed"}
     await rig.relayed()
     # The event; who has a sign-up; the inbox; the write; what is taken out of it.
     assert trips.total() <= 6, trips
@@ -136,3 +139,27 @@ async def test_every_query_is_served_by_an_index(rig):
         index = serving_index(repository.collection, where, order)
         assert index is not None
         assert index.name in plan
+
+
+async def test_what_the_relay_has_not_taken_out_yet_costs_the_next_ones_nothing(rig, trips):
+    """It stands in the document that they load, and is written already."""
+    event_id = await announced(rig, on_site_only(100))
+    await executed(rig, event_id, range(20))
+    event = await rig.store.get(EVENTS.collection, event_id)
+    assert len(event["beside"]) == 20
+    trips.clear()
+    await executed(rig, event_id, range(20, 21))
+    alone = +trips
+    await rig.sweep()
+    trips.clear()
+    await executed(rig, event_id, range(21, 22))
+    assert alone == trips
+
+
+async def test_what_another_process_left_is_written_by_who_loads_it(rig):
+    other = Harness(messages, REPOSITORIES, rig.store, LINKS)
+    event_id = await announced(rig, on_site_only(100))
+    await executed(rig, event_id, range(5))
+    await rig.store.delete(SIGNUPS.collection, {})  # as if it had died before it wrote them
+    await executed(other, event_id, range(5, 6))
+    assert await rig.store.count(SIGNUPS.collection, {}) == 6

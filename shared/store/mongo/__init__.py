@@ -4,7 +4,7 @@
 - driver.py: the client and what its errors mean
 - indexes.py: declared indexes as MongoDB's
 - queries.py: conditions, order and pages as filters
-- bulk.py: many writes in one round trip
+- bulk.py: many documents in one round trip
 - files.py: files in chunks
 - snapshot.py: all of it as of one moment
 

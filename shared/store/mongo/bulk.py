@@ -1,4 +1,4 @@
-"""Many writes in one round trip."""
+"""Many documents in one round trip."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +12,12 @@ from shared.store.mongo.driver import answers, meaning, taken_index
 from shared.store.port import PENDING, PENDING_LISTS, Document, Put, Trim
 
 _DUPLICATE = 11000
+
+
+async def get_many(target: "AsyncIOMotorCollection[Document]", ids: Sequence[str]) -> dict[str, Document]:
+    """Those that there are, by id."""
+    with answers(target.name):
+        return {document["_id"]: document async for document in target.find({"_id": {"$in": list(ids)}})}
 
 
 async def insert_many(target: "AsyncIOMotorCollection[Document]", documents: Sequence[Document]) -> list[str]:

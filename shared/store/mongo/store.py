@@ -56,7 +56,7 @@ class MongoStore:
             self._collections[collection.name] = collection
             target = self._target(collection)
             self._together[collection.name] = Grouped(
-                partial(self.get_many, collection), partial(bulk.insert_many, target), partial(bulk.put, target)
+                partial(bulk.get_many, target), partial(bulk.insert_many, target), partial(bulk.put, target)
             )
 
     async def close(self) -> None:
@@ -83,12 +83,10 @@ class MongoStore:
         return await self._grouped(collection).insert([clean_document(document) for document in documents])
 
     async def get(self, collection: Collection, id: str) -> Document | None:
-        return await self._grouped(collection).get(clean_id(id))
+        return (await self.get_many(collection, [id])).get(id)
 
     async def get_many(self, collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
-        with answers(collection.name):
-            found = self._target(collection).find({"_id": {"$in": [clean_id(each) for each in ids]}})
-            return {document["_id"]: document async for document in found}
+        return await self._grouped(collection).get([clean_id(each) for each in ids])
 
     async def find(
         self,
@@ -236,8 +234,7 @@ class MongoStore:
         return queries.filter_of(clean)
 
     async def _follow(self, follow: Sequence[Follow]) -> None:
-        for each in follow:
-            await self.put(each.collection, each.puts)
+        await asyncio.gather(*(self.put(each.collection, each.puts) for each in follow))
 
     async def _modify(self, collection: Collection, fitting: Document, change: Document) -> Document | None:
         with answers(collection.name):

@@ -58,7 +58,7 @@ class SqliteStore:
         await self._write(lambda connection: schema.make(connection, collections))
         self._collections |= {collection.name: collection for collection in collections}
         self._together |= {
-            name: Grouped(partial(self.get_many, c), partial(self._insert_many, name), partial(self._put, name))
+            name: Grouped(partial(self._get_many, c), partial(self._insert_many, name), partial(self._put, name))
             for name, c in self._collections.items()
         }
 
@@ -88,11 +88,10 @@ class SqliteStore:
         return await self._grouped(collection).insert([clean_document(document) for document in documents])
 
     async def get(self, collection: Collection, id: str) -> Document | None:
-        return await self._grouped(collection).get(clean_id(id))
+        return (await self.get_many(collection, [id])).get(id)
 
     async def get_many(self, collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
-        plan = self._plan(collection, {"_id": In([clean_id(each) for each in ids])})
-        return await self._read(lambda c: {document["_id"]: document for document in reading.every(c, plan)})
+        return await self._grouped(collection).get([clean_id(each) for each in ids])
 
     async def find(
         self,
@@ -200,6 +199,10 @@ class SqliteStore:
 
     def _grouped(self, collection: Collection) -> Grouped:
         return self._together[self._declared(collection).name]
+
+    async def _get_many(self, collection: Collection, ids: Sequence[str]) -> dict[str, Document]:
+        plan = self._plan(collection, {"_id": In(ids)})
+        return await self._read(lambda c: {document["_id"]: document for document in reading.every(c, plan)})
 
     async def _insert_many(self, name: str, documents: Sequence[Document]) -> list[str]:
         texts = [(document, dumps(document)) for document in documents]
