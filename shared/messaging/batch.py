@@ -14,58 +14,15 @@ That rests on these of aiormq's (7.2), which tests/messaging/test_batch.py looks
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 from aiormq.exceptions import ChannelInvalidStateError
 
+from shared.messaging.awaiting import Sent
 from shared.messaging.framing import framed, short
-from shared.messaging.outgoing import Outgoing
-
-
-class Sent:
-    """A message that somebody waits for: stands where aiormq has a future for the broker's word."""
-
-    __slots__ = ("_ended", "call", "error", "lane", "message", "message_id", "over", "tag", "turn")
-
-    def __init__(
-        self, message: Outgoing, message_id: str, call: Any, turn: Any, ended: Callable[["Sent"], None]
-    ) -> None:
-        self.message = message
-        self.message_id = message_id
-        self.call = call
-        self.turn = turn
-        self._ended = ended
-        self.error: BaseException | None = None
-        self.over = False
-        self.lane: Lane | None = None
-        self.tag = 0
-
-    def end(self, error: BaseException | None) -> None:
-        """It came to this end, unless it has ended before: the broker's word may come when nobody waits any more."""
-        if not self.over:
-            self.over, self.error = True, error
-            if self.lane is not None:
-                self.lane.forget(self)
-            self._ended(self)
-
-    def set_result(self, _: object) -> None:
-        """The broker has taken it."""
-        self.end(None)
-
-    def set_exception(self, error: BaseException) -> None:
-        """The broker has returned or refused it."""
-        self.end(error)
-
-    def done(self) -> bool:
-        """Whether nobody waits for the broker's word any more."""
-        return self.over
-
-    def cancelled(self) -> bool:
-        """Asked where the broker's word comes too late: nothing to warn of."""
-        return True
 
 
 class Lane:

@@ -18,7 +18,8 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 from aiormq.channel import Channel
 
-from shared.messaging.batch import Lane, Sent
+from shared.messaging.awaiting import Call, Sent, Turn
+from shared.messaging.batch import Lane
 from shared.messaging.cancelling import is_nameless
 from shared.messaging.incoming import be_direct
 from shared.messaging.outgoing import Nacked, Outgoing, Unconfirmed, Unroutable
@@ -69,7 +70,7 @@ class Publisher:
         """Written and waited for. aiormq finds what the broker returns by its id: never the same twice at a time."""
         self._behind: dict[str, list[Sent]] = {}
         """Waits until the one of the same id has ended."""
-        self._turn: _Turn | None = None
+        self._turn: Turn | None = None
         self._writing: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -145,9 +146,9 @@ class Publisher:
     def _ask(self, messages: Sequence[Outgoing]) -> list[Sent]:
         loop = asyncio.get_running_loop()
         if self._turn is None or self._turn.began != loop.time():
-            self._turn = _Turn(loop, self._timeout)
+            self._turn = Turn(loop, self._timeout)
         turn = self._turn
-        call = _Call(len(messages), loop.create_future())
+        call = Call(len(messages), loop.create_future())
         sent = [Sent(m, m.message_id or uuid.uuid4().hex, call, turn, self._ended) for m in messages]
         turn.await_these(sent)
         self._write_soon(sent)
@@ -253,52 +254,6 @@ class Publisher:
 async def _close(connection: AbstractConnection) -> None:
     with contextlib.suppress(*FAULTS):
         await connection.close()
-
-
-class _Call:
-    """Messages that one caller waits for."""
-
-    __slots__ = ("_left", "all")
-
-    def __init__(self, count: int, all: asyncio.Future[None]) -> None:
-        self._left = count
-        self.all = all
-
-    def ended(self) -> None:
-        """One has come to its end."""
-        self._left -= 1
-        if not self._left and not self.all.done():
-            self.all.set_result(None)
-
-
-class _Turn:
-    """What was asked for within one turn of the event loop: all of it has the same time, and one timer tells."""
-
-    __slots__ = ("_loop", "_seconds", "_timer", "_waiting", "began")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self.began = loop.time()
-        self._loop = loop
-        self._seconds = seconds
-        self._timer: asyncio.TimerHandle | None = None
-        self._waiting: set[Sent] = set()
-
-    def await_these(self, sent: Sequence[Sent]) -> None:
-        """From now on."""
-        self._waiting.update(sent)
-        if self._timer is None and sent:
-            self._timer = self._loop.call_later(self._seconds, self._late)
-
-    def ended(self, sent: Sent) -> None:
-        """It is not waited for any more."""
-        self._waiting.discard(sent)
-        if not self._waiting and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _late(self) -> None:
-        for each in list(self._waiting):
-            each.end(TimeoutError())
 
 
 def _outcome(sent: Sent) -> BaseException | None:
