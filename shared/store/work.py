@@ -141,7 +141,9 @@ class Work:
         return derived_id(self.service, self.inbox_id, *parts)
 
     async def get[A: Aggregate](self, repository: Repository[A], id: str) -> A | None:
-        """An aggregate by id. What its document still owes to documents beside it is written first."""
+        """An aggregate by id. What its document still owes to documents beside it is written first, unless this process
+        has written it already.
+        """
         document = await self.store.get(repository.collection, id)
         if document is None:
             return None

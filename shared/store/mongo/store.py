@@ -234,7 +234,8 @@ class MongoStore:
         return queries.filter_of(clean)
 
     async def _follow(self, follow: Sequence[Follow]) -> None:
-        await asyncio.gather(*(self.put(each.collection, each.puts) for each in follow))
+        for each in follow:
+            await self.put(each.collection, each.puts)
 
     async def _modify(self, collection: Collection, fitting: Document, change: Document) -> Document | None:
         with answers(collection.name):
