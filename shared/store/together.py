@@ -86,7 +86,7 @@ class Grouped:
         return await (self._getting(ids) if len(ids) <= FEW else self._get_many(ids))
 
     async def insert(self, documents: Sequence[Document]) -> list[str]:
-        """The ids of those left out."""
+        """The ids of those left out; of one that several insert at once, the first is said to be in."""
         return await (self._inserting(documents) if len(documents) <= FEW else self._insert_many(documents))
 
     async def put(self, puts: Sequence[Put]) -> list[bool]:

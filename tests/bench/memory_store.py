@@ -25,6 +25,10 @@ class MemoryStore:
         """One document by id."""
         return self._documents.get(id)
 
+    async def get_many(self, _: Collection, ids: Sequence[str]) -> dict[str, Document]:
+        """Those that there are."""
+        return {each: self._documents[each] for each in ids if each in self._documents}
+
     async def insert_many(self, _: Collection, documents: Sequence[Document]) -> list[str]:
         """Those that are not there yet."""
         taken = [d["_id"] for d in documents if d["_id"] in self._documents]

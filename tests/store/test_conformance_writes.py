@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from shared.store.errors import BadValue, Duplicate, Stale
-from shared.store.port import PENDING, Between, Follow, Put, Store, Trim
-from tests.store.data import OTHERS, THINGS, ids, thing
+from shared.store.port import PENDING, Between, Put, Store, Trim
+from tests.store.data import THINGS, ids, thing
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -40,33 +40,6 @@ async def test_documents_without_a_value_in_a_unique_field_are_free(store: Store
     await store.save(THINGS, "0", {"version": 2, "email": "a@x.example"}, version=1, push={})
     with pytest.raises(Duplicate):
         await store.save(THINGS, "1", {"version": 2, "email": "a@x.example"}, version=1, push={})
-
-
-async def test_what_follows_from_a_write_is_written_with_it(store: Store) -> None:
-    await store.insert(OTHERS, thing("old", version=7))
-    follow = [
-        Follow(THINGS, [Put("t", {"version": 1, "rank": 3})]),
-        Follow(OTHERS, [Put("old", {"version": 5}), Put("new", {"version": 1})]),
-    ]
-    await store.insert(THINGS, thing("a"), follow=follow)
-    assert await store.get(THINGS, "t") == thing("t", rank=3)
-    assert ids(await store.find(THINGS, {"rank": 3})) == ["t"]
-    assert await store.get_many(OTHERS, ["old", "new"]) == {"old": thing("old", version=7), "new": thing("new")}
-    later = [Follow(OTHERS, [Put("new", {"version": 2}), Put("newer", {"version": 1})])]
-    await store.save(THINGS, "a", {"version": 2}, version=1, push={}, follow=later)
-    assert await store.get_many(OTHERS, ["new", "newer"]) == {"new": thing("new", version=2), "newer": thing("newer")}
-
-
-async def test_of_a_write_that_takes_no_effect_nothing_follows(store: Store) -> None:
-    await store.insert(THINGS, thing("a"))
-    follow = [Follow(OTHERS, [Put("x", {"version": 1})])]
-    with pytest.raises(Duplicate):
-        await store.insert(THINGS, thing("a"), follow=follow)
-    with pytest.raises(Stale):
-        await store.save(THINGS, "a", {"version": 9}, version=8, push={}, follow=follow)
-    with pytest.raises(BadValue):
-        await store.save(THINGS, "a", {"version": 2, "n": 2**70}, version=1, push={}, follow=follow)
-    assert await store.get(OTHERS, "x") is None
 
 
 async def test_a_save_sets_fields_and_appends_in_one_write(store: Store) -> None:
