@@ -64,19 +64,19 @@ async def test_what_waits_is_taken_though_the_consumer_has_hardly_begun(broker: 
         channel = await connection.channel()
         await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "classic"})
         bodies = [str(number).encode() for number in range(COUNT)]
+        for body in bodies:
+            await channel.default_exchange.publish(aio_pika.Message(body), QUEUE)
+        subscription = Subscription(
+            broker.url("operator"), "t", [QUEUE], take, prefetch=COUNT, shutdown_seconds=5, prepare=nothing
+        )
+        consuming = asyncio.create_task(subscription.run())
+
+        async def found() -> list[bytes]:
+            return taken
+
         try:
-            for body in bodies:
-                await channel.default_exchange.publish(aio_pika.Message(body), QUEUE)
-            subscription = Subscription(
-                broker.url("operator"), "t", [QUEUE], take, prefetch=COUNT, shutdown_seconds=5, prepare=nothing
-            )
-            consuming = asyncio.create_task(subscription.run())
-
-            async def found() -> list[bytes]:
-                return taken
-
             assert await until(found, lambda all_of_them: len(all_of_them) == COUNT) == bodies
+        finally:
             consuming.cancel()
             await asyncio.wait([consuming])
-        finally:
             await channel.queue_delete(QUEUE)

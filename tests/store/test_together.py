@@ -1,14 +1,18 @@
 """What is asked of a store at the same time is asked together, and answered as if each had asked alone."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from shared.store.errors import BadValue, Unavailable
 from shared.store.port import Put, Store
-from shared.store.together import Together
+from shared.store.together import FEW, Together
+from shared.store.work import Written
 from tests.store.data import THINGS, thing
+from tests.support.stores import fresh_store
 
 
 async def test_each_gets_its_own_document_or_none(store: Store) -> None:
@@ -47,6 +51,35 @@ async def test_of_puts_at_once_the_highest_version_stays(store: Store) -> None:
     took = await asyncio.gather(*(store.put(THINGS, [Put("a", {"version": v, "was": v})]) for v in order))
     assert [each for (each,) in took].count(True) >= 1
     assert await store.get(THINGS, "a") == thing("a", version=5, was=5)
+
+
+async def test_lists_asked_at_once_are_answered_each_for_itself(store: Store) -> None:
+    await store.insert(THINGS, thing("old", version=7))
+    inserted = await asyncio.gather(*(store.insert_many(THINGS, list(map(thing, ids))) for ids in ("ab", "bc", "da")))
+    assert inserted == [[], ["b"], ["a"]]
+    found = await asyncio.gather(*(store.get_many(THINGS, ids) for ids in ("abx", "", "bd")))
+    assert found == [{each: thing(each) for each in ids} for ids in ("ab", "", "bd")]
+    found[0]["b"]["mine"] = True
+    assert found[2]["b"] == thing("b")
+    puts = [[Put("old", {"version": 6}), Put("a", {"version": 2})], [], [Put("new", {"version": 1})]]
+    assert await asyncio.gather(*(store.put(THINGS, each) for each in puts)) == [[False, True], [], [True]]
+
+
+async def test_lists_asked_at_once_go_together_and_a_long_one_by_itself(tmp_path: Path, trips: Counter[str]) -> None:
+    async with fresh_store(f"sqlite:///{tmp_path}/s.db", [THINGS]) as store:
+        trips.clear()
+        lists = [[Put(f"{n}-{m}", {"version": 1}) for m in range(3)] for n in range(20)]
+        await asyncio.gather(*(store.put(THINGS, each) for each in lists))
+        assert trips["_write"] == 1
+        long = [Put(f"long-{m}", {"version": 1}) for m in range(FEW + 1)]
+        await asyncio.gather(store.put(THINGS, long), *(store.put(THINGS, each) for each in lists))
+        assert trips["_write"] == 3
+
+
+def test_what_was_written_lately_is_known_and_what_was_long_ago_is_written_again() -> None:
+    written, entries = Written(), [{"id": f"{n}"} for n in range(Written.MOST + 2)]
+    written.add(entries)
+    assert written.missing([*entries[:3], {"id": "other"}]) == [*entries[:2], {"id": "other"}]
 
 
 async def test_a_closed_store_is_unavailable_for_each(store: Store) -> None:
